@@ -23,15 +23,15 @@ static inline bool array_reserve(void **list, size_t count, size_t *cap, size_t 
 }
 
 /* Appends value to (list, count, cap), three lvalues; false when memory is out. */
-#define ARRAY_PUSH(list, count, cap, value)                                                        \
-	({                                                                                         \
-		void *list_ = (list);                                                              \
-		bool room_ = array_reserve(&list_, (count), &(cap), sizeof(*(list)));              \
-		if (room_) {                                                                       \
-			(list) = list_;                                                            \
-			(list)[(count)++] = (value);                                               \
-		}                                                                                  \
-		room_;                                                                             \
+#define ARRAY_PUSH(list, count, cap, value)                                           \
+	({                                                                            \
+		void *list_ = (list);                                                 \
+		bool room_ = array_reserve(&list_, (count), &(cap), sizeof(*(list))); \
+		if (room_) {                                                          \
+			(list) = list_;                                               \
+			(list)[(count)++] = (value);                                  \
+		}                                                                     \
+		room_;                                                                \
 	})
 
 #endif

@@ -15,25 +15,26 @@
 #include <stdarg.h>
 #include <stdint.h>
 
-enum [[nodiscard]] status { OK = 0, FAILED = -1 };
+enum [[nodiscard]] status{OK = 0, FAILED = -1};
 
 enum error_code {
 	ERROR_NONE,
-	ERROR_NOMEM,	   /* no memory */
-	ERROR_IO,	   /* a system call failed: see sys */
-	ERROR_FAULT,	   /* the target has no byte at addr */
-	ERROR_FORMAT,	   /* bytes that contradict their format */
-	ERROR_MISMATCH,	   /* two inputs that do not belong together */
+	ERROR_NOMEM, /* no memory */
+	ERROR_IO, /* a system call failed: see sys */
+	ERROR_FAULT, /* the target has no byte at addr */
+	ERROR_FORMAT, /* bytes that contradict their format */
+	ERROR_MISMATCH, /* two inputs that do not belong together */
 	ERROR_UNSUPPORTED, /* well formed, and not for us */
 	ERROR_NOT_FOUND,
-	ERROR_LIMIT,	   /* one of our own limits was hit */
+	ERROR_LIMIT, /* one of our own limits was hit */
 };
 
 struct error {
 	enum error_code code;
-	int sys;       /* errno, or 0 */
+	int sys; /* errno, or 0 */
 	uint64_t addr; /* address in the target, or 0 */
-	char text[240]; /* one line, no newline at its end, unescaped bytes of the target possible */
+	char text
+		[240]; /* one line, no newline at its end, unescaped bytes of the target possible */
 };
 
 /* Fills err and returns FAILED, so that a failure is one line: return error_set(err, ...); */

@@ -13,7 +13,7 @@
 #include "base/error.h"
 
 struct note {
-	uint64_t addr;	   /* address in the target, or 0 */
+	uint64_t addr; /* address in the target, or 0 */
 	const char *floor; /* the folder of src that noted it: a string constant */
 	char text[240];
 };
@@ -23,11 +23,14 @@ enum { NOTES_MAX = 200 };
 
 struct notes {
 	struct note *list;
-	size_t count;	/* entries in list */
+	size_t count; /* entries in list */
 	size_t dropped; /* notes over NOTES_MAX, or lost for want of memory */
 };
 
-#define NOTES_INIT {NULL, 0, 0}
+#define NOTES_INIT         \
+	{                  \
+		NULL, 0, 0 \
+	}
 
 /* Frees what the notes own and makes them empty. */
 void notes_done(struct notes *notes);

@@ -19,7 +19,10 @@ struct text {
 };
 
 extern char text_empty[1];
-#define TEXT_INIT {text_empty, 0, 0, false}
+#define TEXT_INIT                       \
+	{                               \
+		text_empty, 0, 0, false \
+	}
 
 void text_done(struct text *text);
 static inline void cleanup_text(struct text *text)

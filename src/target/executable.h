@@ -36,7 +36,7 @@ struct symbol {
 struct build_id {
 	uint8_t gnu[64];
 	size_t gnu_len; /* 0: absent */
-	char go[160];	/* "": absent */
+	char go[160]; /* "": absent */
 };
 
 /* Opens path: a regular file only (ERROR_IO otherwise, never blocking on a FIFO); ERROR_FORMAT for

@@ -36,10 +36,10 @@ enum { ARM64_FP = 29, ARM64_LR = 30, ARM64_SP = 31, ARM64_REGS = 32 };
 struct regs {
 	enum arch arch;
 	uint64_t r[33];
-	uint64_t pc, sp;   /* also in r where the architecture numbers them */
-	uint64_t fp;	   /* rbp or x29 */
-	uint64_t flags;	   /* rflags or pstate */
-	uint64_t tls;	   /* fs_base or tpidr_el0; 0 where not known */
+	uint64_t pc, sp; /* also in r where the architecture numbers them */
+	uint64_t fp; /* rbp or x29 */
+	uint64_t flags; /* rflags or pstate */
+	uint64_t tls; /* fs_base or tpidr_el0; 0 where not known */
 };
 
 /* "rax" ... for a DWARF number, or NULL. */

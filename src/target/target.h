@@ -32,7 +32,7 @@ struct thread {
 /* A file mapping of the target (NT_FILE or /proc/PID/maps). */
 struct mapping {
 	uint64_t start, end, offset; /* offset in the file, bytes */
-	char *path;		     /* as the target named it: hostile text */
+	char *path; /* as the target named it: hostile text */
 };
 
 /* The signal that killed the target (NT_SIGINFO); signo 0: unknown. */
@@ -46,26 +46,26 @@ struct target {
 	enum arch arch;
 	struct memory *memory;
 	char *path; /* of the core or executable; "PID" text for a process */
-	pid_t pid;  /* 0 unknown */
+	pid_t pid; /* 0 unknown */
 	struct thread *threads; /* the one that crashed comes first; none for an executable */
 	size_t thread_count;
 	struct signal_info signal;
 	struct mapping *mappings; /* sorted by start */
 	size_t mapping_count;
 	struct executable *exe; /* NULL where none was found or given */
-	uint64_t bias;		/* added to exe's addresses to get the target's */
+	uint64_t bias; /* added to exe's addresses to get the target's */
 	struct build_id core_id; /* as read from the core's or process's memory */
-	char *command;		/* what the target called itself (NT_PRPSINFO, comm); may be NULL */
-	bool truncated;		/* a core that ends before its headers say */
-	uint64_t truncated_at;	/* then: the first address whose bytes are cut off */
-	void *impl;		/* private to target's own files */
+	char *command; /* what the target called itself (NT_PRPSINFO, comm); may be NULL */
+	bool truncated; /* a core that ends before its headers say */
+	uint64_t truncated_at; /* then: the first address whose bytes are cut off */
+	void *impl; /* private to target's own files */
 };
 
 struct target_options {
-	const char *exe;     /* executable to use; NULL: the one the core or process names */
+	const char *exe; /* executable to use; NULL: the one the core or process names */
 	const char *sysroot; /* put before each path that a core names; NULL: none */
-	bool force_exe;	     /* use exe although its build id differs; notes say so */
-	const char *tmpdir;  /* for decompressed cores; NULL: $TMPDIR, then /var/tmp */
+	bool force_exe; /* use exe although its build id differs; notes say so */
+	const char *tmpdir; /* for decompressed cores; NULL: $TMPDIR, then /var/tmp */
 };
 
 /*
@@ -76,8 +76,8 @@ struct target_options {
  * A missing or unreadable executable of a core is a note, and exe NULL; a wrong one is
  * ERROR_MISMATCH and names both ids. What is neither core nor executable nor PID is ERROR_FORMAT.
  */
-enum status target_open(const char *what, const struct target_options *options,
-			struct notes *notes, struct target **ret, struct error *err);
+enum status target_open(const char *what, const struct target_options *options, struct notes *notes,
+			struct target **ret, struct error *err);
 void target_free(struct target *target);
 static inline void cleanup_target(struct target **target)
 {

@@ -1,0 +1,35 @@
+/*
+ * Names and types of variables, from DWARF where the executable has it.
+ */
+#ifndef GO_VARIABLE_H
+#define GO_VARIABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "go/runtime.h"
+#include "go/stack.h"
+
+struct variable {
+	char *name; /* "m", "c", "&x" for one that escaped to the heap */
+	char *type_name; /* DWARF name of its type; NULL unknown */
+	uint64_t type; /* runtime type descriptor (DW_AT_go_runtime_type), 0 unknown */
+	uint64_t addr; /* where it lies, 0 when in a register */
+	bool has_value; /* value holds its first word */
+	uint64_t value;
+	bool is_parameter;
+};
+
+/* The variables of the source function at this frame's pc that have a location there, inlined ones
+ * included. 0 without DWARF. The list and its strings are the caller's: variables_free. */
+size_t variables_of_frame(struct runtime *rt, const struct frame *frame, struct variable **ret);
+void variables_free(struct variable *list, size_t count);
+
+/* The package variable that holds the byte at addr ("main.cache"): by DWARF, else by symbol; false
+ * when there is none. type is 0 where unknown. offset: distance of addr from its start. */
+bool variable_global_at(struct runtime *rt, uint64_t addr, struct variable *ret,
+			uint64_t *ret_offset);
+
+#endif

@@ -1,0 +1,88 @@
+/*
+ * Go's maps in the memory of a target: bucket maps (runtime.hmap, up to Go 1.23 and 1.24/1.25 with
+ * noswissmap) and Swiss maps (internal/runtime/maps.Map, from 1.24 on).
+ *
+ * A map that was raced may be broken in any way. Nothing here trusts a count, a length or a link: a
+ * walk is bounded by what the header says and by what memory holds, and says where it gave up.
+ */
+#ifndef MAPS_MAP_H
+#define MAPS_MAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "go/runtime.h"
+#include "go/type.h"
+
+enum map_design { MAP_HMAP, MAP_SWISS };
+
+/* hmap.flags, runtime/map.go up to 1.23. */
+enum { HMAP_ITERATOR = 1, HMAP_OLD_ITERATOR = 2, HMAP_WRITING = 4, HMAP_SAME_SIZE_GROW = 8 };
+
+struct map {
+	uint64_t addr;
+	enum map_design design;
+	struct map_type type;
+	uint64_t count; /* as the header says */
+	uint8_t flag; /* hmap.flags, or Map.writing */
+	bool writing; /* the flag says that a write is in progress */
+	bool growing; /* hmap: old buckets are still there */
+	/* hmap */
+	uint8_t b;
+	uint16_t noverflow;
+	uint32_t hash0;
+	uint64_t buckets, old_buckets, nevacuate, extra;
+	/* Swiss */
+	uint64_t seed, dir_ptr, dir_len, clear_seq;
+	uint8_t global_depth, global_shift;
+	bool tombstone_possible;
+};
+
+/* Reads a map's header. type is the address of its map type descriptor, addr of the header. Fails
+ * when either cannot be read; a header that contradicts itself is read all the same: see
+ * map_contradiction. */
+enum status map_open(struct runtime *rt, uint64_t type, uint64_t addr, struct map *ret,
+		     struct error *err);
+
+/* What in the header cannot be, in words ("B is 200: buckets would need ..."), in text; false when
+ * nothing contradicts. Only what no interleaving of racing writers can bring about counts. */
+bool map_contradiction(struct runtime *rt, const struct map *map, char text[200]);
+
+struct map_entry {
+	uint64_t key, elem; /* addresses of key and element, indirection followed; elem may be
+			       one past memory's end for elements of size 0 */
+	uint64_t slot; /* address of the key's slot itself */
+	uint64_t container; /* address of the bucket or group that holds it */
+	unsigned index; /* slot in the container, 0 to 7 */
+	uint8_t tag; /* tophash or control byte */
+	uint64_t
+		bucket; /* hmap: number of the bucket (chain); Swiss: number of the group in its table */
+	unsigned chain; /* hmap: place in the overflow chain; Swiss: number of the table */
+	bool old; /* hmap: found in a bucket that is not evacuated yet */
+};
+
+/* A walk over all entries, in memory order; each key once, old buckets that are not evacuated yet
+ * included. Opaque state: what it owns is released by map_walk_done. */
+struct map_walk;
+enum status map_walk_new(struct runtime *rt, const struct map *map, struct map_walk **ret,
+			 struct error *err);
+/* The next entry; false at the end. */
+bool map_walk_next(struct map_walk *walk, struct map_entry *ret);
+/* After the walk: entries that could not be reached ("12 buckets unreadable from 0x..."), in notes
+ * of the runtime; false when something was missed. */
+bool map_walk_complete(const struct map_walk *walk);
+void map_walk_free(struct map_walk *walk);
+static inline void cleanup_map_walk(struct map_walk **walk)
+{
+	map_walk_free(*walk);
+}
+#define AUTO_MAP_WALK __attribute__((cleanup(cleanup_map_walk)))
+
+/* Bytes that the map's own memory takes: header, buckets with overflow, or directory, tables and
+ * groups; keys and values that are stored indirectly included, what they point to not. 0 where it
+ * cannot be told. */
+uint64_t map_bytes(struct runtime *rt, const struct map *map);
+
+#endif
