@@ -7,6 +7,7 @@
 #ifndef TARGET_EXECUTABLE_H
 #define TARGET_EXECUTABLE_H
 
+#include <elf.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,6 +21,7 @@ struct executable;
 struct segment {
 	uint64_t addr, filesz, memsz, offset;
 	bool writable, executable;
+	bool cut; /* the file ends within it: what is behind filesz is lost, not zero */
 };
 
 struct section {
@@ -42,6 +44,10 @@ struct build_id {
 /* Opens path: a regular file only (ERROR_IO otherwise, never blocking on a FIFO); ERROR_FORMAT for
  * what is no ELF file, ERROR_UNSUPPORTED for 32-bit, big-endian, other machines and relocatables. */
 enum status executable_open(const char *path, struct executable **ret, struct error *err);
+/* As executable_open, for an open regular file of size bytes; path is for display. fd stays the
+ * caller's and may be closed at once. */
+enum status executable_open_fd(int fd, uint64_t size, const char *path, struct executable **ret,
+			       struct error *err);
 void executable_free(struct executable *exe);
 static inline void cleanup_executable(struct executable **exe)
 {
@@ -57,6 +63,9 @@ uint64_t executable_entry(const struct executable *exe);
 
 /* The PT_LOADs in file order. */
 size_t executable_segments(const struct executable *exe, const struct segment **ret);
+
+/* All program headers, in file order. */
+size_t executable_phdrs(const struct executable *exe, const Elf64_Phdr **ret);
 
 /* The section called name; false when there is none. */
 bool executable_section(struct executable *exe, const char *name, struct section *ret);
