@@ -21,6 +21,8 @@ enum goroutine_status {
 	GOROUTINE_DEAD = 6,
 	GOROUTINE_COPYSTACK = 8,
 	GOROUTINE_PREEMPTED = 9,
+	GOROUTINE_LEAKED = 10, /* 1.26 on: never to be woken, says the collector */
+	GOROUTINE_DEAD_EXTRA = 11, /* 1.26 on: of a C thread outside Go */
 };
 
 struct goroutine {
@@ -29,9 +31,10 @@ struct goroutine {
 	uint64_t m; /* address of its m, 0 */
 	uint32_t status; /* enum goroutine_status; others as read */
 	bool scan; /* the collector held it */
-	uint8_t wait_reason; /* number; goroutine_wait_reason names it */
+	uint8_t wait_reason; /* number; goroutine_state names it */
 	uint64_t stack_lo, stack_hi;
 	uint64_t sched_pc, sched_sp, sched_bp; /* sp 0: running, stale */
+	uint64_t sched_lr; /* arm64: the link register that goes with sched_pc */
 	uint64_t syscall_pc, syscall_sp, syscall_bp;
 	uint64_t gopc, startpc; /* the go statement's return address; the entry function */
 	uint64_t parent; /* id of the creator, 0 where unknown (before 1.21) */

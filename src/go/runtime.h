@@ -14,6 +14,8 @@
 #include "go/version.h"
 #include "target/target.h"
 
+struct pc_cache;
+struct scheduler;
 struct type_cache;
 struct dwarf_info;
 
@@ -26,6 +28,8 @@ struct runtime {
 	struct layout layout;
 	bool swiss; /* the binary's maps are internal/runtime/maps, by its functions */
 	bool layout_exact; /* false: newer than our newest table */
+	struct pc_cache *pcs; /* what is known of a pc; private to pcinfo.c */
+	struct scheduler *scheduler; /* threads and their m's; private to thread.c */
 	struct type_cache *types; /* names and facts of types seen; private to type.c */
 	struct dwarf_info *dwarf; /* opened on first use; private to dwarf.c */
 	bool dwarf_tried;

@@ -36,7 +36,9 @@ struct frame {
 	bool is_exact; /* pc is the instruction to run next: no call made it */
 	bool has_function;
 	struct function function;
-	const struct regs *regs; /* registers at pc, where known whole; NULL otherwise */
+	/* the general registers at pc, where all are known; else NULL. Lives in the walk, until its
+	 * next step. */
+	const struct regs *regs;
 };
 
 struct stack_walk {
