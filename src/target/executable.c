@@ -149,7 +149,9 @@ enum status executable_open_fd(int fd, uint64_t size, const char *path, struct e
 	AUTO_EXECUTABLE struct executable *exe = calloc(1, sizeof(*exe));
 	if (!exe || !(exe->path = strdup(path)))
 		return error_nomem(err);
-	void *bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+	/* Writable, and private to us: libdw inflates sections through elf_compress, which changes
+	 * their headers in place. */
+	void *bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
 	if (bytes == MAP_FAILED)
 		return error_sys(err, "%.160s: cannot map", path);
 	exe->bytes = bytes;
@@ -241,7 +243,6 @@ struct Elf *executable_elf(struct executable *exe)
 	if (!exe->elf_tried) {
 		exe->elf_tried = true;
 		elf_version(EV_CURRENT);
-		/* libelf takes char * but reads only: it copies what it must change. */
 		exe->elf = elf_memory((char *)exe->bytes, exe->size);
 	}
 	return exe->elf;
