@@ -28,6 +28,7 @@ struct function {
 	int32_t args; /* bytes of stack arguments, or a negative number: unknown */
 	int32_t start_line; /* line of "func"; 0 before 1.20 */
 	uint8_t flag; /* funcFlag: 1 TOPFRAME, 2 SPWRITE, 4 ASM */
+	bool is_wrapper; /* generated (method wrappers, hash, ==): runtime.Callers leaves it out */
 	uint64_t func; /* address of the _func record */
 };
 
@@ -50,6 +51,7 @@ struct source_frame {
 	const char *file; /* as the compiler wrote it; "?" where the table has none */
 	int32_t line; /* 0 unknown */
 	bool inlined; /* inlined into the next entry */
+	bool is_wrapper; /* as in struct function */
 };
 
 /* Levels of inlining that are followed: the compiler's own budget keeps real trees far below. */
