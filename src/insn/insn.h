@@ -54,6 +54,7 @@ enum insn_op {
 	INSN_COMPARE, /* flags of src[0] - src[1] */
 	INSN_TEST, /* flags of src[0] AND src[1]; no dst */
 	INSN_BIT_TEST, /* carry = bit src[1] of src[0] */
+	INSN_SELECT, /* dst = src[0] or src[1], by the flags */
 	INSN_EXCHANGE, /* amd64 xchg: dst and src[0] change places */
 };
 
@@ -65,7 +66,8 @@ enum {
 enum insn_segment { INSN_SEGMENT_NONE, INSN_SEGMENT_FS, INSN_SEGMENT_GS };
 enum insn_extend { INSN_EXTEND_NONE, INSN_EXTEND_UXTW, INSN_EXTEND_SXTW };
 
-/* The address is segment + base + extend(index) * scale + disp. */
+/* The address is segment + base + extend(index) * scale + disp, with the registers as they are before
+ * the instruction (a push: rsp - 8). */
 struct insn_mem {
 	int64_t disp;
 	uint16_t size; /* bytes accessed; 0: not known from the instruction (xsave) */
@@ -84,11 +86,11 @@ enum insn_operand_kind { INSN_NONE, INSN_REG, INSN_IMM, INSN_MEM };
 
 struct insn_operand {
 	uint8_t kind; /* enum insn_operand_kind */
-	uint8_t size; /* bytes */
+	uint16_t size; /* bytes */
 	uint8_t reg; /* INSN_REG: its number */
 	bool high; /* INSN_REG: ah, bh, ch, dh */
 	uint8_t mem; /* INSN_MEM: index in insn.mem */
-	int64_t imm; /* INSN_IMM: sign-extended from size */
+	int64_t imm; /* INSN_IMM: as encoded, sign-extended where the machine does so */
 };
 
 /* No instruction has more memory accesses: amd64 has at most two (movs, cmps, push of memory). */

@@ -41,8 +41,6 @@ enum flag_check_role {
 	FLAG_CHECK_EXIT, /* dies when the flag is clear: another goroutine cleared it meanwhile */
 };
 
-enum { FLAG_NO_SITE = -1 };
-
 struct flag_site {
 	enum flag_site_kind kind;
 	uint64_t addr; /* of the instruction named above */
@@ -54,10 +52,11 @@ struct flag_site {
 			     leads into it */
 	uint8_t map_reg; /* DWARF number of the register that holds the map at addr; FLAG_FATAL and
 			     where it is not in a register: INSN_NO_REG */
-	enum flag_check_role role; /* FLAG_CHECK */
-	int fatal; /* FLAG_CHECK: index of the FLAG_FATAL that it leads to, or FLAG_NO_SITE */
-	int check; /* FLAG_FATAL: index of the FLAG_CHECK that leads to it, or
-				      FLAG_NO_SITE (putSlotSmall: "small map with no empty slot") */
+	enum flag_check_role role; /* FLAG_CHECK; FLAG_FATAL: of its check, NONE where several
+				      checks with different roles lead to it */
+	uint64_t fatal; /* FLAG_CHECK: address of the FLAG_FATAL that it leads to, 0 for none */
+	uint64_t check; /* FLAG_FATAL: address of the FLAG_CHECK that leads to it, 0 for none
+			   (putSlotSmall: "small map with no empty slot") */
 };
 
 /* Where a PC stands, by all paths from the function's entry to it. */
@@ -67,7 +66,8 @@ enum flag_window {
 	FLAG_WINDOW_BEFORE, /* this call has not set the flag */
 	FLAG_WINDOW_INSIDE, /* it set the flag and has not cleared it */
 	FLAG_WINDOW_AFTER, /* it set the flag and cleared it */
-	FLAG_WINDOW_FATAL, /* a check has failed, and fatal is about to be called or has been */
+	FLAG_WINDOW_OUTSIDE, /* before or after, depending on the path: not inside */
+	FLAG_WINDOW_FATAL, /* fatal is about to be called, or has been */
 };
 
 struct flagsites {
