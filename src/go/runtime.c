@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "go/type.h"
 
 /* Which design of map the binary has: by its functions, because go1.24 and go1.25 can be built with
  * either (GOEXPERIMENT=noswissmap). */
@@ -71,6 +72,7 @@ void runtime_free(struct runtime *rt)
 {
 	if (!rt)
 		return;
+	type_cache_free(rt->types);
 	pclntab_free(rt->pclntab);
 	free(rt);
 }

@@ -113,6 +113,9 @@ bool type_by_name(struct runtime *rt, const char *name, uint64_t *ret);
  * for an interface without methods. false for nil and for what is no itab. */
 bool type_of_itab(struct runtime *rt, uint64_t itab, uint64_t *ret);
 
+/* Frees what a runtime's types cost; NULL is fine. */
+void type_cache_free(struct type_cache *cache);
+
 /* "map", "struct", ... */
 const char *kind_name(enum kind kind);
 
