@@ -5,7 +5,7 @@
 bool insn_decode(enum arch arch, const uint8_t *code, size_t n, uint64_t addr, struct insn *ret)
 {
 	if (arch == ARCH_ARM64)
-		return false;
+		return arm64_decode(code, n, addr, true, ret);
 	return amd64_decode(code, n, addr, true, ret);
 }
 
@@ -13,7 +13,7 @@ bool insn_decode_flow(enum arch arch, const uint8_t *code, size_t n, uint64_t ad
 		      struct insn *ret)
 {
 	if (arch == ARCH_ARM64)
-		return false;
+		return arm64_decode(code, n, addr, false, ret);
 	return amd64_decode(code, n, addr, false, ret);
 }
 
@@ -25,7 +25,7 @@ unsigned insn_step(enum arch arch)
 void insn_text(enum arch arch, const uint8_t *code, size_t n, uint64_t addr, struct text *text)
 {
 	if (arch == ARCH_ARM64) {
-		if (n == 0)
+		if (arm64_text(code, n, addr, text) || n == 0)
 			return;
 		if (n >= 4)
 			text_printf(text, ".inst 0x%02x%02x%02x%02x", code[3], code[2], code[1],

@@ -4,7 +4,8 @@
  *
  * One header, two machines. amd64 is decoded by Zydis 4.0, arm64 (A64 of Armv8 and Armv9 without SVE
  * and SME) by a classifier of our own. Both read only the bytes that they are given; the bytes may be
- * anything. Nothing here allocates, and all of it may be called from any thread.
+ * anything. Nothing here keeps state, so all of it may be called from any thread; only insn_text
+ * allocates (Capstone does).
  *
  * Registers are DWARF numbers (base/arch.h), general purpose ones only: vector and mask registers
  * appear in no mask. x31 is the stack pointer; the zero register reads as the immediate 0.
