@@ -3,7 +3,10 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "go/pcinfo.h"
+#include "go/thread.h"
 #include "go/type.h"
+#include "go/waitreason.h"
 
 /* Which design of map the binary has: by its functions, because go1.24 and go1.25 can be built with
  * either (GOEXPERIMENT=noswissmap). */
@@ -73,6 +76,9 @@ void runtime_free(struct runtime *rt)
 	if (!rt)
 		return;
 	type_cache_free(rt->types);
+	wait_reasons_free(rt->wait_reasons);
+	scheduler_free(rt->scheduler);
+	pc_cache_free(rt->pcs);
 	pclntab_free(rt->pclntab);
 	free(rt);
 }

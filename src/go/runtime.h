@@ -17,6 +17,7 @@
 struct pc_cache;
 struct scheduler;
 struct type_cache;
+struct wait_reasons;
 struct dwarf_info;
 
 struct runtime {
@@ -30,6 +31,7 @@ struct runtime {
 	bool layout_exact; /* false: newer than our newest table */
 	struct pc_cache *pcs; /* what is known of a pc; private to pcinfo.c */
 	struct scheduler *scheduler; /* threads and their m's; private to thread.c */
+	struct wait_reasons *wait_reasons; /* Go's names for them; private to waitreason.c */
 	struct type_cache *types; /* names and facts of types seen; private to type.c */
 	struct dwarf_info *dwarf; /* opened on first use; private to dwarf.c */
 	bool dwarf_tried;

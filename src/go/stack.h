@@ -41,18 +41,24 @@ struct frame {
 	const struct regs *regs;
 };
 
+struct pc_info;
+
+/* All of it is private to stack.c and stack_start.c. */
 struct stack_walk {
 	struct runtime *rt;
 	const struct goroutine *goroutine;
-	struct frame next;
+	struct frame frame; /* the one given out last, or to be given out first */
+	const struct pc_info *info; /* of frame; NULL unknown */
+	uint64_t lr; /* arm64: link register at frame; 0: its return address is on the stack */
+	bool innermost, from_syscall; /* frame is the first; it was found in g.syscall* */
 	bool done;
 	size_t count;
 	struct regs regs;
-	bool regs_valid;
-	/* the goroutine's used stack, read once */
+	bool regs_valid; /* for frame */
+	/* the goroutine's stack, read in pieces */
 	uint8_t *bytes;
 	uint64_t bytes_addr;
-	size_t bytes_len, bytes_cap;
+	size_t bytes_len;
 };
 
 /* Starts at the innermost frame that belongs to the goroutine itself. The frames of its thread's g0

@@ -1,0 +1,209 @@
+#include "go/thread.h"
+
+#include <stdlib.h>
+
+/* runtime/proc.go: sched.maxmcount is 10,000 unless debug.SetMaxThreads raised it; m's of threads
+ * that ended stay in the list for a while. */
+enum { MS_MAX = 200000 };
+
+struct scheduler {
+	struct go_thread *threads; /* one for each of the target's */
+	size_t count;
+	struct runner { /* threads that have a goroutine, by its g */
+		uint64_t g, m;
+		int thread;
+	} * runners;
+	size_t runner_count;
+};
+
+void scheduler_free(struct scheduler *scheduler)
+{
+	if (!scheduler)
+		return;
+	free(scheduler->threads);
+	free(scheduler->runners);
+	free(scheduler);
+}
+
+static bool read_word(struct runtime *rt, uint64_t base, uint16_t offset, uint64_t *ret)
+{
+	return offset != LAYOUT_NONE &&
+	       memory_read_u64(rt->target->memory, base + offset, ret, NULL) == OK;
+}
+
+static bool read_half(struct runtime *rt, uint64_t base, uint16_t offset, int32_t *ret)
+{
+	return offset != LAYOUT_NONE &&
+	       memory_read_u32(rt->target->memory, base + offset, (uint32_t *)ret, NULL) == OK;
+}
+
+/* Reads m; false when what is there is no m: the g0 of an m belongs to that m, always. */
+static bool read_m(struct runtime *rt, uint64_t m, struct go_thread *ret)
+{
+	const struct layout *l = &rt->layout;
+	struct go_thread t = {.m = m};
+	uint64_t owner;
+	if (!m || !read_word(rt, m, l->m.g0, &t.g0) || !read_word(rt, t.g0, l->g.m, &owner) ||
+	    owner != m || !read_word(rt, m, l->m.gsignal, &t.gsignal) ||
+	    !read_word(rt, m, l->m.curg, &t.curg))
+		return false;
+	if (!read_half(rt, m, l->m.throwing, &t.throwing) ||
+	    !read_half(rt, m, l->m.dying, &t.dying))
+		return false;
+	if (t.curg && !read_word(rt, t.curg, l->g.goid, &t.curg_id))
+		return false;
+	*ret = t;
+	return true;
+}
+
+/* The g that the thread itself has at hand. amd64: the word below the thread pointer, and R14 in Go
+ * code (cmd/internal/obj/x86: TLS offset -8; abi-internal.md); arm64: X28. */
+static bool thread_g(struct runtime *rt, const struct thread *thread, unsigned attempt,
+		     uint64_t *ret)
+{
+	if (!thread->has_regs)
+		return false;
+	const struct regs *regs = &thread->regs;
+	if (regs->arch == ARCH_AMD64 && attempt == 0)
+		return regs->tls > 8 &&
+		       memory_read_u64(rt->target->memory, regs->tls - 8, ret, NULL) == OK;
+	*ret = regs->arch == ARCH_AMD64 ? regs->r[AMD64_R14] : regs->r[28];
+	return attempt < 2;
+}
+
+/* The thread's m, by the g that it has at hand. */
+static bool thread_by_g(struct runtime *rt, const struct thread *thread, struct go_thread *ret)
+{
+	for (unsigned attempt = 0; attempt < 2; attempt++) {
+		uint64_t g, m;
+		struct go_thread t;
+		if (!thread_g(rt, thread, attempt, &g) || !g || g % 8 != 0 ||
+		    !read_word(rt, g, rt->layout.g.m, &m) || m % 8 != 0 || !read_m(rt, m, &t))
+			continue;
+		if (g != t.g0 && g != t.gsignal && g != t.curg)
+			continue;
+		t.g = g;
+		*ret = t;
+		return true;
+	}
+	return false;
+}
+
+/* The newest m that is known: runtime.allm by its symbol, else the one with the highest id among the
+ * threads that name theirs. Each m leads to those made before it (m.alllink). */
+static uint64_t newest_m(struct runtime *rt, const struct scheduler *s)
+{
+	struct symbol symbol;
+	uint64_t m = 0, newest = 0;
+	if (target_symbol(rt->target, "runtime.allm", &symbol) &&
+	    memory_read_u64(rt->target->memory, symbol.addr, &m, NULL) == OK)
+		return m;
+	for (size_t i = 0; i < s->count; i++) {
+		uint64_t id;
+		if (!s->threads[i].m || !read_word(rt, s->threads[i].m, rt->layout.m.id, &id))
+			continue;
+		if (!m || id > newest) {
+			m = s->threads[i].m;
+			newest = id;
+		}
+	}
+	return m;
+}
+
+/* Finds the m's of threads that did not name theirs (no registers in a truncated core, or C code
+ * with thread-local variables of its own), by the thread id that an m keeps. */
+static void match_by_procid(struct runtime *rt, struct scheduler *s)
+{
+	uint64_t m = newest_m(rt, s);
+	for (size_t n = 0; m && n < MS_MAX; n++) {
+		uint64_t procid;
+		struct go_thread t;
+		if (!read_m(rt, m, &t) || !read_word(rt, m, rt->layout.m.procid, &procid))
+			break;
+		for (size_t i = 0; i < s->count; i++) {
+			if (!s->threads[i].m && (uint64_t)rt->target->threads[i].tid == procid)
+				s->threads[i] = t;
+		}
+		if (!read_word(rt, m, rt->layout.m.alllink, &m))
+			break;
+	}
+}
+
+static int runner_order(const void *a, const void *b)
+{
+	const struct runner *x = a, *y = b;
+	return x->g != y->g ? (x->g < y->g ? -1 : 1) : x->thread - y->thread;
+}
+
+static struct scheduler *scheduler_read(struct runtime *rt)
+{
+	if (rt->scheduler)
+		return rt->scheduler;
+	size_t count = rt->target->thread_count;
+	struct scheduler *s = calloc(1, sizeof(*s));
+	if (!s)
+		return NULL;
+	s->count = count;
+	s->threads = calloc(count + 1, sizeof(*s->threads));
+	s->runners = calloc(count + 1, sizeof(*s->runners));
+	if (!s->threads || !s->runners) {
+		scheduler_free(s);
+		return NULL;
+	}
+	bool all = true;
+	for (size_t i = 0; i < count; i++)
+		all &= thread_by_g(rt, &rt->target->threads[i], &s->threads[i]);
+	if (!all)
+		match_by_procid(rt, s);
+	for (size_t i = 0; i < count; i++) {
+		if (s->threads[i].curg)
+			s->runners[s->runner_count++] =
+				(struct runner){s->threads[i].curg, s->threads[i].m, (int)i};
+	}
+	qsort(s->runners, s->runner_count, sizeof(*s->runners), runner_order);
+	return rt->scheduler = s;
+}
+
+enum status go_thread_read(struct runtime *rt, size_t index, struct go_thread *ret,
+			   struct error *err)
+{
+	const struct scheduler *s = scheduler_read(rt);
+	if (!s)
+		return error_nomem(err);
+	if (index >= s->count)
+		return error_set(err, ERROR_NOT_FOUND, "the target has no thread number %zu",
+				 index);
+	*ret = s->threads[index];
+	return OK;
+}
+
+int thread_running(struct runtime *rt, uint64_t g, uint64_t m)
+{
+	const struct scheduler *s = scheduler_read(rt);
+	if (!s || !m)
+		return -1;
+	for (size_t low = 0, high = s->runner_count; low < high;) {
+		size_t mid = low + (high - low) / 2;
+		const struct runner *runner = &s->runners[mid];
+		if (runner->g == g)
+			return runner->m == m ? runner->thread : -1;
+		if (runner->g < g)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return -1;
+}
+
+enum status goroutine_crashed(struct runtime *rt, struct goroutine *ret, struct error *err)
+{
+	const struct scheduler *s = scheduler_read(rt);
+	if (!s)
+		return error_nomem(err);
+	for (size_t i = 0; i < s->count; i++) {
+		const struct go_thread *t = &s->threads[i];
+		if (t->curg && (t->throwing || t->dying))
+			return goroutine_read(rt, t->curg, ret, err);
+	}
+	return error_set(err, ERROR_NOT_FOUND, "no thread was dying with a goroutine of its own");
+}
