@@ -11,6 +11,17 @@ $(BUILD)/build.ninja: CMakeLists.txt CMakePresets.json
 	tools/setup
 	cmake --preset $(PRESET)
 
+demo:
+	tools/demo
+
+# With the sanitizers: what they find is a failure like any other.
+test:
+	tools/setup test
+	tools/go-toolchains >/dev/null
+	cmake --preset asan
+	cmake --build --preset asan
+	ctest --preset asan --parallel $$(nproc)
+
 install: all
 	cmake --install $(BUILD) --prefix $(PREFIX)
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"unsafe"
 )
@@ -143,6 +144,14 @@ func mixtures() {
 	}
 }
 
+func longStrings() {
+	m := make(map[string]string)
+	for _, n := range []int{4095, 4096, 4097, 10000} {
+		m[strings.Repeat("k", n)] = strings.Repeat("caf\u00e9", n/5)
+	}
+	show(m)
+}
+
 func main() {
 	integers()
 	scalars()
@@ -150,6 +159,7 @@ func main() {
 	interfaceKeys()
 	onlyValues()
 	mixtures()
+	longStrings()
 	states()
 	out.Flush()
 	if len(os.Args) > 1 && os.Args[1] == "wait" {

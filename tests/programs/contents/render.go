@@ -7,7 +7,7 @@
 //	int.., uint.., uintptr     decimal; uint8 too, so that a []byte is a slice of numbers
 //	float32, float64           strconv.FormatFloat(v, 'g', -1, bits): 0.1, 1e+06, NaN, +Inf, -Inf, -0
 //	complex64, complex128      strconv.FormatComplex(v, 'g', -1, bits): (1+2i), (NaN-Infi)
-//	string                     strconv.Quote(v)
+//	string                     strconv.Quote(v); of more than 4096 bytes that of the first 4096: "..." ...+84
 //	pointer, unsafe.Pointer,   the word that is there as 0x and lower-case hexadecimal digits, or nil; for a
 //	chan, func, map            func it is the closure's address, not that of its code; nothing is followed
 //	slice                      [1 2 3]; after 16 elements those left are counted: [.. 15 16 ...+84]; nil: []
@@ -33,6 +33,7 @@ import (
 const (
 	maxLevel    = 8
 	maxElements = 16
+	maxString   = 4096
 )
 
 func renderWord(text *strings.Builder, word uintptr) {
@@ -41,6 +42,14 @@ func renderWord(text *strings.Builder, word uintptr) {
 		return
 	}
 	fmt.Fprintf(text, "%#x", word)
+}
+
+func renderString(text *strings.Builder, s string) {
+	if len(s) <= maxString {
+		text.WriteString(strconv.Quote(s))
+		return
+	}
+	fmt.Fprintf(text, "%s ...+%d", strconv.Quote(s[:maxString]), len(s)-maxString)
 }
 
 func renderElements(text *strings.Builder, element reflect.Type, at unsafe.Pointer, n, level int) {
@@ -76,7 +85,7 @@ func render(text *strings.Builder, t reflect.Type, at unsafe.Pointer, level int)
 	case reflect.Complex64, reflect.Complex128:
 		text.WriteString(strconv.FormatComplex(v.Complex(), 'g', -1, t.Bits()))
 	case reflect.String:
-		text.WriteString(strconv.Quote(v.String()))
+		renderString(text, v.String())
 	case reflect.Ptr, reflect.UnsafePointer, reflect.Chan, reflect.Func, reflect.Map:
 		renderWord(text, *(*uintptr)(at))
 	case reflect.Slice:
