@@ -118,7 +118,11 @@ static void append_string(struct render *r, uint64_t addr, uint64_t n)
 	uint8_t bytes[VALUE_STRING_MAX];
 	struct error err = {0};
 	size_t take = n < sizeof(bytes) ? n : sizeof(bytes);
-	if (take && memory_read(r->rt->target->memory, addr, bytes, take, &err) != OK) {
+	if (!n) {
+		format_quoted(r->text, "", 0, &r->rt->version);
+		return;
+	}
+	if (memory_read(r->rt->target->memory, addr, bytes, take, &err) != OK) {
 		append_unreadable(r, addr, &err);
 		return;
 	}
