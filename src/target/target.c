@@ -7,13 +7,17 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "target/compressed.h"
 #include "target/core.h"
 #include "target/elffile.h"
 #include "target/file.h"
 #include "target/image.h"
+#include "target/process.h"
 
+/* What the memory's ranges stand on. */
 struct target_impl {
 	struct core *core;
+	struct process *process;
 };
 
 void target_free(struct target *target)
@@ -22,8 +26,10 @@ void target_free(struct target *target)
 		return;
 	struct target_impl *impl = target->impl;
 	memory_free(target->memory);
-	if (impl)
+	if (impl) {
 		core_free(impl->core);
+		process_free(impl->process);
+	}
 	free(impl);
 	executable_free(target->exe);
 	for (size_t i = 0; i < target->mapping_count; i++)
@@ -43,9 +49,26 @@ static enum status zero_fetch(void *context, uint64_t addr, uint64_t offset, voi
 	return OK;
 }
 
-/* Lays the file's segments: all of them with their zero-filled ends, or only the ones that a running
- * program cannot have changed. */
-static enum status lay_executable(struct target *t, bool all, struct error *err)
+enum lay {
+	LAY_ALL, /* with zero-filled ends: an executable by itself */
+	LAY_READ_ONLY, /* what a running program cannot have changed: below a core's pages */
+	LAY_READ_ONLY_DATA, /* and no code, which debuggers do change: above a process's memory */
+};
+
+static bool is_laid(const struct segment *s, enum lay lay)
+{
+	switch (lay) {
+	case LAY_ALL:
+		return true;
+	case LAY_READ_ONLY:
+		return !s->writable;
+	case LAY_READ_ONLY_DATA:
+		return !s->writable && !s->executable;
+	}
+	return false;
+}
+
+static enum status lay_executable(struct target *t, enum lay lay, struct error *err)
 {
 	const struct segment *segments;
 	size_t count = executable_segments(t->exe, &segments), size;
@@ -53,7 +76,7 @@ static enum status lay_executable(struct target *t, bool all, struct error *err)
 	for (size_t i = 0; i < count; i++) {
 		const struct segment *s = &segments[i];
 		uint64_t start = s->addr + t->bias;
-		if ((s->writable && !all) || start > UINT64_MAX - s->memsz)
+		if (!is_laid(s, lay) || start > UINT64_MAX - s->memsz)
 			continue;
 		struct memory_range range = {
 			.start = start,
@@ -62,7 +85,8 @@ static enum status lay_executable(struct target *t, bool all, struct error *err)
 			.writable = s->writable,
 			.executable = s->executable,
 		};
-		if (all && !s->cut && memory_add(t->memory, &range, zero_fetch, NULL, err) != OK)
+		if (lay == LAY_ALL && !s->cut &&
+		    memory_add(t->memory, &range, zero_fetch, NULL, err) != OK)
 			return FAILED;
 		range.end = start + s->filesz;
 		if (memory_add_bytes(t->memory, &range, bytes + s->offset, err) != OK)
@@ -81,14 +105,11 @@ const struct mapping *target_mapping_at(const struct target *target, uint64_t ad
 	return NULL;
 }
 
-/* Opens the executable that the user or the core names. One that the core names and that cannot be
- * had is a note; one that the user names must be there. */
-static enum status open_executable(struct target *t, const struct target_options *options,
+/* Opens the executable that the core names. That it cannot be had is a note. */
+static enum status find_executable(struct target *t, const struct target_options *options,
 				   const struct image *image, struct notes *notes,
 				   struct error *err)
 {
-	if (options->exe)
-		return executable_open(options->exe, &t->exe, err);
 	const struct mapping *m =
 		target_mapping_at(t, image->auxv.phdr ? image->auxv.phdr : image->auxv.entry);
 	if (!m || m->path[0] != '/') {
@@ -99,28 +120,23 @@ static enum status open_executable(struct target *t, const struct target_options
 	AUTO_FD int fd = -1;
 	uint64_t size;
 	struct error why;
-	if (file_open(options->sysroot, m->path, &fd, &size, &why) != OK ||
-	    executable_open_fd(fd, size, m->path, &t->exe, &why) != OK) {
-		if (why.code == ERROR_NOMEM) {
-			if (err)
-				*err = why;
-			return FAILED;
-		}
-		notes_add(notes, "target", 0, "no executable (%s): give it with --exe FILE",
-			  why.text);
+	if (file_open(options->sysroot, m->path, &fd, &size, &why) == OK &&
+	    executable_open_fd(fd, size, m->path, &t->exe, &why) == OK)
+		return OK;
+	if (why.code == ERROR_NOMEM) {
+		if (err)
+			*err = why;
+		return FAILED;
 	}
+	notes_add(notes, "target", 0, "no executable (%s): give it with --exe FILE", why.text);
 	return OK;
 }
 
-/* Finds the executable of a core and proves that it is the right one. */
+/* Whether t->exe is the program of image, and where it lies. */
 static enum status match_executable(struct target *t, const struct target_options *options,
 				    const struct image *image, struct notes *notes,
 				    struct error *err)
 {
-	if (open_executable(t, options, image, notes, err) != OK)
-		return FAILED;
-	if (!t->exe)
-		return OK;
 	if (executable_arch(t->exe) != t->arch)
 		return error_set(err, ERROR_MISMATCH,
 				 "%.100s is for another machine than the target",
@@ -141,17 +157,72 @@ static enum status open_core(struct target *t, int fd, uint64_t size,
 	struct image image;
 	image_read(t->memory, core_auxv(impl->core), &image);
 	t->core_id = image.id;
-	if (match_executable(t, options, &image, notes, err) != OK)
+	enum status status = options->exe ? executable_open(options->exe, &t->exe, err)
+					  : find_executable(t, options, &image, notes, err);
+	if (status != OK)
 		return FAILED;
 	if (!t->exe)
 		return OK;
+	if (match_executable(t, options, &image, notes, err) != OK)
+		return FAILED;
 	/* Again, now with the executable below the core's pages. */
 	memory_free(t->memory);
 	if (!(t->memory = memory_new()))
 		return error_nomem(err);
-	if (lay_executable(t, false, err) != OK || core_lay(impl->core, t->memory, err) != OK)
+	if (lay_executable(t, LAY_READ_ONLY, err) != OK ||
+	    core_lay(impl->core, t->memory, err) != OK)
 		return FAILED;
 	return OK;
+}
+
+static enum status open_compressed_core(struct target *t, int fd, uint64_t size,
+					const struct target_options *options, struct notes *notes,
+					struct error *err)
+{
+	int plain;
+	uint64_t plain_size;
+	if (compressed_decode(fd, size, options->tmpdir, notes, &plain, &plain_size, err) != OK)
+		return error_prefix(err, "%.100s", t->path);
+	return open_core(t, plain, plain_size, options, notes, err);
+}
+
+/* The file that the process runs, which is its program without a doubt. */
+static enum status own_executable(struct target *t, const struct process *process,
+				  struct notes *notes, struct error *err)
+{
+	AUTO_FD int fd = -1;
+	AUTO_FREE char *path = NULL;
+	uint64_t size;
+	struct error why;
+	if (process_exe(process, &fd, &size, &path, &why) != OK) {
+		notes_add(notes, "target", 0, "no executable (%s): give it with --exe FILE",
+			  why.text);
+		return OK;
+	}
+	return executable_open_fd(fd, size, path, &t->exe, err);
+}
+
+static enum status open_process(struct target *t, pid_t pid, const struct target_options *options,
+				struct notes *notes, struct error *err)
+{
+	struct target_impl *impl = t->impl;
+	t->kind = TARGET_PROCESS;
+	if (process_open(pid, t, notes, &impl->process, err) != OK ||
+	    process_lay(impl->process, t->memory, err) != OK)
+		return FAILED;
+	struct image image;
+	image_read(t->memory, process_auxv(impl->process), &image);
+	t->core_id = image.id;
+	enum status status = options->exe ? executable_open(options->exe, &t->exe, err)
+					  : own_executable(t, impl->process, notes, err);
+	if (status != OK)
+		return FAILED;
+	if (!t->exe)
+		return OK;
+	if (match_executable(t, options, &image, notes, err) != OK)
+		return FAILED;
+	/* Views of the data that cannot have changed save copying it out of the process. */
+	return options->exe ? OK : lay_executable(t, LAY_READ_ONLY_DATA, err);
 }
 
 static enum status open_executable_target(struct target *t, int fd, uint64_t size,
@@ -161,7 +232,7 @@ static enum status open_executable_target(struct target *t, int fd, uint64_t siz
 	if (executable_open_fd(fd, size, t->path, &t->exe, err) != OK)
 		return FAILED;
 	t->arch = executable_arch(t->exe);
-	return lay_executable(t, true, err);
+	return lay_executable(t, LAY_ALL, err);
 }
 
 static struct target *target_new(const char *path)
@@ -173,26 +244,51 @@ static struct target *target_new(const char *path)
 	return TAKE(t);
 }
 
-enum status target_open(const char *what, const struct target_options *options, struct notes *notes,
-			struct target **ret, struct error *err)
+static enum status open_file(struct target *t, int fd, uint64_t size,
+			     const struct target_options *options, struct notes *notes,
+			     struct error *err)
 {
-	AUTO_FD int fd = -1;
-	uint64_t size;
-	AUTO_TARGET struct target *t = target_new(what);
-	if (!t)
-		return error_nomem(err);
-	if (file_open(NULL, what, &fd, &size, err) != OK)
-		return FAILED;
+	AUTO_FD int owned = fd;
 	uint8_t head[sizeof(Elf64_Ehdr)];
 	struct elf_header header;
 	ssize_t got = file_read(fd, head, sizeof(head), 0);
 	if (got < 0)
-		return error_sys(err, "%.160s", what);
+		return error_sys(err, "%.160s", t->path);
+	if (compressed_kind(head, (size_t)got))
+		return open_compressed_core(t, fd, size, options, notes, err);
 	if (elf_header_parse(head, (size_t)got, &header, err) != OK)
-		return error_prefix(err, "%.160s", what);
-	enum status status = header.type == ET_CORE
-				     ? open_core(t, TAKE_FD(fd), size, options, notes, err)
-				     : open_executable_target(t, fd, size, err);
+		return error_prefix(err, "%.160s", t->path);
+	if (header.type == ET_CORE)
+		return open_core(t, TAKE_FD(owned), size, options, notes, err);
+	return open_executable_target(t, fd, size, err);
+}
+
+/* The number that text is, or 0. */
+static pid_t pid_of(const char *text)
+{
+	size_t n = strspn(text, "0123456789");
+	long value = n && n < 10 && !text[n] ? strtol(text, NULL, 10) : 0;
+	return value <= INT32_MAX ? (pid_t)value : 0;
+}
+
+enum status target_open(const char *what, const struct target_options *options, struct notes *notes,
+			struct target **ret, struct error *err)
+{
+	int fd = -1;
+	uint64_t size;
+	struct error why = {0};
+	AUTO_TARGET struct target *t = target_new(what);
+	if (!t)
+		return error_nomem(err);
+	enum status status = file_open(NULL, what, &fd, &size, &why);
+	pid_t pid = pid_of(what);
+	if (status == OK) {
+		status = open_file(t, fd, size, options, notes, err);
+	} else if (why.code == ERROR_NOT_FOUND && pid) {
+		status = open_process(t, pid, options, notes, err);
+	} else if (err) {
+		*err = why;
+	}
 	if (status != OK)
 		return FAILED;
 	*ret = TAKE(t);

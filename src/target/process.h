@@ -1,0 +1,40 @@
+/*
+ * A living process, stopped for as long as it is open: every thread by PTRACE_SEIZE and
+ * PTRACE_INTERRUPT, so no signal is sent to it and none is lost. When we die the kernel lets it go.
+ *
+ * ptrace knows threads: a process is opened, read and freed by one and the same thread of ours.
+ */
+#ifndef TARGET_PROCESS_H
+#define TARGET_PROCESS_H
+
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "base/notes.h"
+#include "target/image.h"
+#include "target/memory.h"
+#include "target/target.h"
+
+struct process;
+
+/* Stops the process that pid (of it or of one of its threads) belongs to and fills in target what is
+ * known of it: arch, pid, threads, mappings, command. ERROR_NOT_FOUND for no process,
+ * ERROR_UNSUPPORTED for kernel threads, 32-bit programs and ourselves, ERROR_IO with the reason
+ * where tracing is not permitted. */
+enum status process_open(pid_t pid, struct target *target, struct notes *notes,
+			 struct process **ret, struct error *err);
+
+/* Lets it run on. */
+void process_free(struct process *process);
+
+/* Adds what is mapped and readable; process must outlive memory. */
+enum status process_lay(struct process *process, struct memory *memory, struct error *err);
+
+const struct auxv *process_auxv(const struct process *process);
+
+/* Opens the file that the process runs, whatever its name means today. The caller closes *ret_fd and
+ * frees *ret_path, which is for display. */
+enum status process_exe(const struct process *process, int *ret_fd, uint64_t *ret_size,
+			char **ret_path, struct error *err);
+
+#endif
