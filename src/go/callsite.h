@@ -1,0 +1,49 @@
+/*
+ * What a call was given, recovered from the caller's machine code.
+ *
+ * Go passes arguments in registers and keeps them on the stack only where it needs them again, so a
+ * frame's own argument slots are often stale. What the caller loaded the register from is mostly
+ * still there: a constant in the code, a stack slot, a field of an object that another argument
+ * leads to. The code before the call is followed backwards, in a straight line: where control flow
+ * joins, or a call came in between, nothing is claimed.
+ *
+ * Source: the ABIInternal of cmd/compile, abi-internal.md: no register survives a call but the stack
+ * pointer, the frame pointer and g.
+ */
+#ifndef GO_CALLSITE_H
+#define GO_CALLSITE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "go/runtime.h"
+#include "go/stack.h"
+
+enum argument_source {
+	ARGUMENT_SLOT, /* the callee's own slot, which the compiler says is live */
+	ARGUMENT_CONSTANT, /* in the caller's code: a type, a global's address, a number */
+	ARGUMENT_STACK, /* a stack slot of a caller, or an address in its frame */
+	ARGUMENT_MEMORY, /* loaded from an object; it may have been changed since */
+	ARGUMENT_STALE, /* the callee's slot, which the compiler does not vouch for */
+};
+
+struct argument {
+	uint64_t value;
+	enum argument_source source;
+	uint64_t loaded_from; /* ARGUMENT_STACK, ARGUMENT_MEMORY: the word's address, else 0 */
+};
+
+/* Integer word number word of the arguments of frames[i]'s function. frames is a whole stack,
+ * innermost first. stale: whether a slot that the compiler does not vouch for may be returned as a
+ * last resort. false where it cannot be told. */
+bool frame_argument(struct runtime *rt, const struct frame *frames, size_t count, size_t i,
+		    unsigned word, bool stale, struct argument *ret);
+
+/* The same for a call in a function that is not on a stack, or has gone past it: word number word
+ * of the call instruction at call (its own address) in fn. frame gives the values of stack slots
+ * and may be NULL: then only constants and package variables resolve. */
+bool call_argument(struct runtime *rt, const struct function *fn, uint64_t call,
+		   const struct frame *frame, unsigned word, struct argument *ret);
+
+#endif

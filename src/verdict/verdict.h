@@ -1,0 +1,140 @@
+/*
+ * The verdict on a target: what it died of, and if of a map, who touched that map.
+ *
+ * Grades are defined in docs/ARCHITECTURE.md and in enum grade below. Nothing is claimed beyond the
+ * evidence: each claim has its words in evidence, and what they rest on can be looked up.
+ */
+#ifndef VERDICT_VERDICT_H
+#define VERDICT_VERDICT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "go/goroutine.h"
+#include "go/runtime.h"
+#include "go/stack.h"
+#include "maps/call.h"
+#include "maps/map.h"
+
+enum cause {
+	CAUSE_RACE, /* a map used by two goroutines at once */
+	CAUSE_CORRUPTION, /* the map's header contradicts itself and no second accessor exists */
+	CAUSE_OTHER, /* no crash of a map: verdict.what says which */
+	CAUSE_NONE, /* not crashed at all: a process that lives, or a core of one */
+};
+
+enum grade {
+	GRADE_NONE, /* no race to grade */
+	/* Nobody left: sites lists the code that can write such a map. */
+	GRADE_UNKNOWN,
+	/* Several could have been the other side; ranked. */
+	GRADE_POSSIBLE,
+	/* In a map function on the same map without proof, or the only other goroutine whose frames
+	 * hold this map and contain code that can write it. */
+	GRADE_LIKELY,
+	/* Two accesses of one map, one of them a write, shown to overlap. */
+	GRADE_PROVEN,
+};
+
+/* A place in the source. Strings live as long as the runtime; function NULL: unknown. */
+struct site {
+	const char *function, *file;
+	int32_t line;
+	uint64_t pc;
+};
+
+struct stack_entry {
+	struct site site;
+	uint64_t sp, entry; /* entry: of the physical function */
+	bool inlined;
+	char *args; /* owned; NULL for inlined frames */
+};
+
+struct stack {
+	struct stack_entry *list;
+	size_t count;
+	bool cut; /* it goes on, but could not be read (noted) or was not asked for */
+};
+
+/* A key as the program would print it. Strings are owned, or NULL where unknown. */
+struct key {
+	char *type, *text, *hex;
+};
+
+/* One side of the race. */
+struct access {
+	enum grade grade; /* of the claim that this is a side; detector: proven */
+	enum operation operation;
+	uint64_t goroutine; /* id */
+	uint64_t g;
+	pid_t thread; /* 0: on none */
+	const char *state;
+	struct key key;
+	struct site site; /* first frame outside Go's runtime and reflect */
+	struct site created_by;
+	uint64_t created_by_goroutine;
+	struct stack stack;
+	bool has_registers;
+	struct regs registers;
+	char **evidence; /* owned sentences */
+	size_t evidence_count;
+};
+
+struct candidate {
+	uint64_t goroutine;
+	struct site site;
+	int rank; /* higher is more suspect */
+	char *why;
+};
+
+struct write_site {
+	struct site site;
+	enum operation operation;
+};
+
+struct map_facts {
+	bool known; /* address and type are */
+	bool has_header; /* map was read */
+	struct map map;
+	const char *type; /* name */
+	char *owner; /* "main.(*Cache).items", or NULL */
+	char *contradiction;
+};
+
+struct verdict {
+	enum cause cause;
+	enum grade grade;
+	char *message; /* what Go printed after "fatal error: " or "panic: "; NULL unknown */
+	char *what; /* CAUSE_OTHER: the kind of crash, and where, in words */
+	char *check; /* which of the runtime's checks failed, in words; NULL unknown */
+	struct map_facts map;
+	struct access detector;
+	bool has_detector;
+	struct access other;
+	bool has_other;
+	struct candidate *candidates;
+	size_t candidate_count;
+	struct write_site *sites;
+	size_t site_count;
+	bool sites_searched;
+	size_t goroutine_count;
+	size_t searched; /* goroutines whose stacks were searched for the other side */
+	char *next_step; /* a command that would tell more, or NULL */
+};
+
+struct verdict_options {
+	bool search_all; /* search the stacks of all parked goroutines, however many */
+	bool sites; /* list the write sites also where the grade does not need them */
+};
+
+/* Judges the target. Fails only where nothing at all can be said. */
+enum status verdict_judge(struct runtime *rt, const struct verdict_options *options,
+			  struct verdict *ret, struct error *err);
+void verdict_done(struct verdict *verdict);
+
+const char *cause_name(enum cause cause);
+const char *grade_name(enum grade grade);
+
+#endif
