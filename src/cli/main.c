@@ -1,7 +1,161 @@
+#include <getopt.h>
+#include <locale.h>
+#include <signal.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
-int main(void)
+#include "cli/command.h"
+
+const struct option_spec option_specs[OPTION_COUNT] = {
+	[OPTION_HELP] = {"help", NULL, "this text"},
+	[OPTION_JSON] = {"json", NULL, "write JSON (docs/report.schema.json)"},
+	[OPTION_EXE] = {"exe", "FILE",
+			"the executable, where it is not at the path the core names"},
+	[OPTION_SYSROOT] = {"sysroot", "DIR", "put DIR before the paths that the core names"},
+	[OPTION_FORCE_EXE] = {"force-exe", NULL, "use --exe although its build id is another"},
+	[OPTION_COLOR] = {"color", "WHEN", "always, never, or auto: on a terminal (default)"},
+	[OPTION_LOG] = {"log", "FILE", "what Go printed, to be joined with the core"},
+	[OPTION_SEARCH_ALL] = {"search-all", NULL, "search all parked goroutines, however many"},
+	[OPTION_SITES] = {"sites", NULL, "list all code that can write such a map"},
+	[OPTION_EXIT_CODE] = {"exit-code", NULL,
+			      "exit 3 when a race or a corruption was found, else 0"},
+	[OPTION_ALL] = {"all", NULL, "one by one, no groups"},
+	[OPTION_CHECK] = {"check", NULL, "check counts, hashes, duplicates and growth"},
+	[OPTION_LIMIT] = {"limit", "N", "show at most N; 0: all"},
+};
+
+const struct command commands[] = {
+	{"explain", explain_run, "TARGET", 1, 1,
+	 OPTIONS_TARGET | OPTION(OPTION_LOG) | OPTION(OPTION_SEARCH_ALL) | OPTION(OPTION_SITES) |
+		 OPTION(OPTION_EXIT_CODE),
+	 "who raced whom, on which map, and how sure that is",
+	 "TARGET is a core (plain, or compressed by zstd, lz4 or xz), or the PID of a running\n"
+	 "process, which is stopped for the read and runs on.\n"},
+	{"goroutines", goroutines_run, "TARGET", 1, 1,
+	 OPTIONS_TARGET | OPTION(OPTION_ALL) | OPTION(OPTION_LIMIT),
+	 "all goroutines with their stacks, identical ones grouped", ""},
+	{"maps", maps_run, "TARGET", 1, 1, OPTIONS_TARGET | OPTION(OPTION_LIMIT),
+	 "all maps with type, entries, size and owner, biggest first", ""},
+	{"map", map_run, "TARGET ADDRESS [TYPE]", 2, 3,
+	 OPTIONS_TARGET | OPTION(OPTION_CHECK) | OPTION(OPTION_LIMIT),
+	 "one map with its header, keys and values",
+	 "ADDRESS is that of the map's header, as reports and tracebacks show it. TYPE is its "
+	 "type,\n"
+	 "by name (map[string]int) or address; without it, the type is looked for.\n"},
+	{0},
+};
+
+static const struct command *command_find(const char *name)
 {
-	fprintf(stderr, "mapcrash %s\n", MAPCRASH_VERSION);
-	return 64;
+	for (const struct command *c = commands; c->name; c++)
+		if (strcmp(c->name, name) == 0)
+			return c;
+	return NULL;
+}
+
+static void print_commands(FILE *out)
+{
+	fprintf(out, "usage: mapcrash COMMAND ...\n\n");
+	for (const struct command *c = commands; c->name; c++)
+		fprintf(out, "  %-10s %s\n", c->name, c->summary);
+	fprintf(out, "\nmapcrash COMMAND --help tells more.\n");
+}
+
+static void print_help(FILE *out, const struct command *c)
+{
+	fprintf(out, "usage: mapcrash %s [OPTION]... %s\n\n%s\n%s%s", c->name, c->operands,
+		c->summary, c->details[0] ? "\n" : "", c->details);
+	fputc('\n', out);
+	for (int id = 0; id < OPTION_COUNT; id++) {
+		const struct option_spec *o = &option_specs[id];
+		char left[40];
+		if (!(c->options >> id & 1))
+			continue;
+		snprintf(left, sizeof(left), "--%s%s%s", o->name, o->argument ? " " : "",
+			 o->argument ? o->argument : "");
+		fprintf(out, "  %-18s %s\n", left, o->help);
+	}
+}
+
+static int usage_error(const struct command *c, const char *what, const char *arg)
+{
+	fprintf(stderr, "mapcrash %s: %s%s%s\n", c->name, what, arg ? " " : "", arg ? arg : "");
+	fprintf(stderr, "usage: mapcrash %s [OPTION]... %s   (--help tells more)\n", c->name,
+		c->operands);
+	return EXIT_USAGE;
+}
+
+static int run(const struct command *c, int argc, char **argv)
+{
+	struct option longs[OPTION_COUNT + 1] = {0};
+	struct options options = {0};
+	size_t n = 0;
+	for (int id = 0; id < OPTION_COUNT; id++)
+		if (c->options >> id & 1)
+			longs[n++] = (struct option){option_specs[id].name,
+						     option_specs[id].argument ? required_argument
+									       : no_argument,
+						     NULL, id + 1};
+	opterr = 0;
+	for (int got; (got = getopt_long(argc, argv, ":h", longs, NULL)) != -1;) {
+		if (got == ':')
+			return usage_error(c, "an argument is missing after", argv[optind - 1]);
+		if (got == '?')
+			return usage_error(c, "no such option:", argv[optind - 1]);
+		int id = got == 'h' ? OPTION_HELP : got - 1;
+		options.given |= OPTION(id);
+		options.value[id] = optarg;
+	}
+	if (option_given(&options, OPTION_HELP)) {
+		print_help(stdout, c);
+		return EXIT_SHOWN;
+	}
+	options.operands = argv + optind;
+	options.operand_count = argc - optind;
+	if (options.operand_count < c->operands_min)
+		return usage_error(c, "an operand is missing:", c->operands);
+	if (options.operand_count > c->operands_max)
+		return usage_error(c, "one operand too many:", options.operands[c->operands_max]);
+	return c->run(&options);
+}
+
+/* A file that shrinks while we have it mapped cannot be read on: say so instead of dying mutely. */
+static void on_bus_error(int signo)
+{
+	static const char text[] = "mapcrash: a file was cut short while it was being read\n";
+	(void)signo;
+	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
+		_exit(EXIT_NOTHING);
+	_exit(EXIT_NOTHING);
+}
+
+int main(int argc, char **argv)
+{
+	setlocale(LC_CTYPE, "C.UTF-8");
+	signal(SIGBUS, on_bus_error);
+	if (argc < 2) {
+		print_commands(stderr);
+		return EXIT_USAGE;
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		printf("mapcrash %s\n", MAPCRASH_VERSION);
+		return EXIT_SHOWN;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+	    strcmp(argv[1], "help") == 0) {
+		const struct command *c = argc > 2 ? command_find(argv[2]) : NULL;
+		if (c)
+			print_help(stdout, c);
+		else
+			print_commands(stdout);
+		return EXIT_SHOWN;
+	}
+	const struct command *c = command_find(argv[1]);
+	if (!c) {
+		fprintf(stderr, "mapcrash: no such command: %s\n", argv[1]);
+		print_commands(stderr);
+		return EXIT_USAGE;
+	}
+	return run(c, argc - 1, argv + 1);
 }

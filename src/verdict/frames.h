@@ -34,7 +34,7 @@ void stack_done(struct stack *stack);
 
 /* Tells the standard library's files from the program's own. */
 struct library {
-	const char *root; /* where Go's own sources lay when the program was built; not terminated */
+	const char *root; /* where Go's own sources lay at build time; not terminated */
 	size_t root_len; /* 0: -trimpath, or not known */
 };
 void library_init(struct library *library, struct runtime *rt);

@@ -121,7 +121,7 @@ struct verdict {
 	bool sites_searched;
 	size_t goroutine_count;
 	size_t searched; /* goroutines whose stacks were searched for the other side */
-	char *next_step; /* a command that would tell more, or NULL */
+	size_t parked_skipped; /* parked goroutines that were left out of that: there are too many */
 };
 
 struct verdict_options {

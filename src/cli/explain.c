@@ -1,0 +1,29 @@
+#include "report/explain.h"
+#include "cli/command.h"
+#include "cli/session.h"
+#include "verdict/verdict.h"
+
+/* The data's whole way: bytes, memory, Go's runtime in it, a verdict, a report. */
+int explain_run(const struct options *options)
+{
+	AUTO_SESSION struct session s;
+	int status = session_open(&s, options);
+	if (status != EXIT_SHOWN)
+		return status;
+
+	struct verdict_options how = {.search_all = option_given(options, OPTION_SEARCH_ALL),
+				      .sites = option_given(options, OPTION_SITES)};
+	struct verdict verdict;
+	if (verdict_judge(s.rt, &how, &verdict, &s.error) != OK)
+		return session_fail(&s);
+	if (s.json)
+		explain_json(stdout, s.rt, &s.source, &verdict);
+	else
+		explain_text(&s.page, s.rt, &s.source, &verdict);
+	bool found = verdict.cause == CAUSE_RACE || verdict.cause == CAUSE_CORRUPTION;
+	verdict_done(&verdict);
+	status = session_end(&s);
+	if (option_given(options, OPTION_EXIT_CODE) && status != EXIT_NOTHING)
+		return found ? EXIT_FOUND : EXIT_SHOWN;
+	return status;
+}

@@ -1,0 +1,102 @@
+#include "cli/session.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/source.h"
+#include "report/escape.h"
+
+static int complain(const char *text)
+{
+	fputs("mapcrash: ", stderr);
+	escape_terminal(stderr, text, strlen(text));
+	fputc('\n', stderr);
+	return EXIT_NOTHING;
+}
+
+static bool want_colour(const struct options *options, bool *ret)
+{
+	const char *when = options->value[OPTION_COLOR];
+	if (!when || strcmp(when, "auto") == 0) {
+		const char *term = getenv("TERM");
+		*ret = isatty(STDOUT_FILENO) && !getenv("NO_COLOR") && term &&
+		       strcmp(term, "dumb") != 0;
+		return true;
+	}
+	*ret = strcmp(when, "always") == 0;
+	return *ret || strcmp(when, "never") == 0;
+}
+
+int session_open(struct session *s, const struct options *options)
+{
+	static const char *const kinds[] = {
+		[TARGET_CORE] = "core",
+		[TARGET_PROCESS] = "process",
+		[TARGET_EXECUTABLE] = "executable",
+	};
+	*s = (struct session){.options = options, .notes = NOTES_INIT};
+	s->json = option_given(options, OPTION_JSON);
+	if (!want_colour(options, &s->page.colour)) {
+		complain("--color is always, never or auto");
+		return EXIT_USAGE;
+	}
+	s->page.out = stdout;
+	s->page.source = source_line;
+	s->page.source_context = (void *)options->value[OPTION_SYSROOT];
+	struct target_options how = {.exe = options->value[OPTION_EXE],
+				     .sysroot = options->value[OPTION_SYSROOT],
+				     .force_exe = option_given(options, OPTION_FORCE_EXE)};
+	const char *what = options->operands[0];
+	if (target_open(what, &how, &s->notes, &s->target, &s->error) != OK ||
+	    runtime_open(s->target, &s->notes, &s->rt, &s->error) != OK) {
+		(void)error_prefix(&s->error, "%s", what);
+		return session_fail(s);
+	}
+	s->source = (struct explain_source){kinds[s->target->kind], what};
+	return EXIT_SHOWN;
+}
+
+int session_fail(struct session *s)
+{
+	complain(s->error.text);
+	/* What was noted on the way is often the reason: a missing executable, a cut core. */
+	for (size_t i = 0; i < s->notes.count; i++)
+		complain(s->notes.list[i].text);
+	return EXIT_NOTHING;
+}
+
+int session_end(struct session *s)
+{
+	if (fflush(stdout) != 0 || ferror(stdout))
+		return complain("the output could not be written");
+	return s->notes.count ? EXIT_GAPS : EXIT_SHOWN;
+}
+
+void session_done(struct session *s)
+{
+	runtime_free(s->rt);
+	target_free(s->target);
+	notes_done(&s->notes);
+}
+
+bool option_number(const struct options *options, enum option_id id, uint64_t absent, uint64_t *ret)
+{
+	const char *text = options->value[id];
+	char *end;
+	if (!text) {
+		*ret = absent;
+		return true;
+	}
+	errno = 0;
+	unsigned long long value = strtoull(text, &end, 0);
+	if (errno || end == text || *end || *text == '-') {
+		fprintf(stderr, "mapcrash: --%s needs a number, not %s\n", option_specs[id].name,
+			text);
+		return false;
+	}
+	*ret = value;
+	return true;
+}

@@ -1,0 +1,44 @@
+/*
+ * What every command that opens a target does before and after its own work.
+ */
+#ifndef CLI_SESSION_H
+#define CLI_SESSION_H
+
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "base/notes.h"
+#include "cli/command.h"
+#include "go/runtime.h"
+#include "report/explain.h"
+#include "report/page.h"
+#include "target/target.h"
+
+struct session {
+	const struct options *options;
+	struct notes notes;
+	struct target *target;
+	struct runtime *rt;
+	struct page page;
+	struct explain_source source;
+	struct error error; /* for the command's own calls: session_fail prints it */
+	bool json;
+};
+
+/* Opens the target and the Go runtime in it. EXIT_SHOWN, or the status to exit with: the reason is
+ * printed then. */
+int session_open(struct session *s, const struct options *options);
+/* Prints s->error as the reason why nothing could be shown; EXIT_NOTHING. */
+int session_fail(struct session *s);
+/* Closes the report: EXIT_SHOWN, or EXIT_GAPS where there are notes, or EXIT_NOTHING when the output
+ * could not be written. */
+int session_end(struct session *s);
+void session_done(struct session *s);
+#define AUTO_SESSION __attribute__((cleanup(session_done)))
+
+/* The number given with an option; false (and said) when it is none. absent is its value where the
+ * option is not given. */
+bool option_number(const struct options *options, enum option_id id, uint64_t absent,
+		   uint64_t *ret);
+
+#endif

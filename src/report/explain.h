@@ -1,0 +1,34 @@
+/*
+ * The report on a verdict, for a person and for a program. docs/report.schema.json describes the
+ * latter.
+ */
+#ifndef REPORT_EXPLAIN_H
+#define REPORT_EXPLAIN_H
+
+#include "base/notes.h"
+#include "go/runtime.h"
+#include "report/json.h"
+#include "report/page.h"
+#include "verdict/verdict.h"
+
+struct explain_source {
+	const char *kind; /* "core", "process", ... */
+	const char *path; /* as the user gave it */
+};
+
+/* The answer first: what, which map, who, how surely; then evidence, stacks, notes. */
+void explain_text(struct page *page, const struct runtime *rt, const struct explain_source *source,
+		  const struct verdict *verdict);
+void explain_json(FILE *out, const struct runtime *rt, const struct explain_source *source,
+		  const struct verdict *verdict);
+
+/* Members that each JSON report begins with: schema, go_version, arch, executable, source. */
+void json_header(struct json *json, const char *schema, const struct runtime *rt,
+		 const struct explain_source *source);
+/* The member "notes". */
+void json_notes(struct json *json, const struct notes *notes);
+/* A site, and a stack, as members of the name given. */
+void json_site(struct json *json, const char *name, const struct site *site);
+void json_stack(struct json *json, const char *name, const struct stack *stack);
+
+#endif

@@ -1,0 +1,111 @@
+#include "verdict/access.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "go/type.h"
+#include "go/value.h"
+
+/* Bytes of a key that are shown in hex. */
+enum { KEY_HEX_MAX = 64 };
+
+enum status access_fill(struct runtime *rt, const struct library *library,
+			const struct goroutine *goroutine, const struct frames *frames,
+			struct access *a, struct error *err)
+{
+	a->goroutine = goroutine->id;
+	a->g = goroutine->g;
+	a->state = goroutine_state(rt, goroutine);
+	a->site = frames_site(rt, library, frames);
+	a->created_by = site_of_return(rt, goroutine->gopc);
+	a->created_by_goroutine = goroutine->parent;
+	if (goroutine->thread >= 0) {
+		const struct thread *thread = &rt->target->threads[goroutine->thread];
+		a->thread = thread->tid;
+		a->has_registers = thread->has_regs;
+		a->registers = thread->regs;
+	}
+	return frames_report(rt, frames, &a->stack, err);
+}
+
+static void append_hex(struct text *text, const uint8_t *p, size_t n)
+{
+	for (size_t i = 0; i < n && i < KEY_HEX_MAX; i++)
+		text_printf(text, "%02x", p[i]);
+	if (n > KEY_HEX_MAX)
+		text_append(text, "...");
+}
+
+enum status access_key(struct runtime *rt, const struct map_call *call, struct key *ret,
+		       struct error *err)
+{
+	struct map_type type;
+	if (call->key_form == KEY_NONE || !call->has_type ||
+	    type_read_map(rt, call->type.value, &type, NULL) != OK)
+		return OK;
+	AUTO_TEXT struct text text = TEXT_INIT;
+	AUTO_TEXT struct text hex = TEXT_INIT;
+	uint8_t bytes[KEY_HEX_MAX + 1];
+	uint64_t words[2] = {call->key.value, call->key_len};
+	bool ok = false;
+	size_t size = type.key_size;
+	switch (call->key_form) {
+	case KEY_POINTER:
+		ok = value_render(rt, type.type.key, call->key.value, &text);
+		if (size > sizeof(bytes))
+			size = sizeof(bytes);
+		if (memory_read(rt->target->memory, call->key.value, bytes, size, NULL) == OK)
+			append_hex(&hex, bytes, size);
+		break;
+	case KEY_WORD:
+	case KEY_STRING:
+		if (size > sizeof(words))
+			return OK;
+		ok = value_render_bytes(rt, type.type.key, words, size, &text);
+		append_hex(&hex, (const uint8_t *)words, size);
+		break;
+	case KEY_NONE:
+		break;
+	}
+	if (!ok)
+		return OK;
+	const char *name = type_name(rt, type.type.key);
+	ret->type = name ? strdup(name) : NULL;
+	ret->text = text_take(&text);
+	ret->hex = text_take(&hex);
+	return ret->text && ret->hex ? OK : error_nomem(err);
+}
+
+enum status access_evidence(struct access *a, struct error *err, const char *fmt, ...)
+{
+	char *sentence;
+	va_list ap;
+	va_start(ap, fmt);
+	int n = vasprintf(&sentence, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		return error_nomem(err);
+	char **list = reallocarray(a->evidence, a->evidence_count + 1, sizeof(*list));
+	if (!list) {
+		free(sentence);
+		return error_nomem(err);
+	}
+	list[a->evidence_count++] = sentence;
+	a->evidence = list;
+	return OK;
+}
+
+void access_done(struct access *a)
+{
+	for (size_t i = 0; i < a->evidence_count; i++)
+		free(a->evidence[i]);
+	free(a->evidence);
+	free(a->key.type);
+	free(a->key.text);
+	free(a->key.hex);
+	stack_done(&a->stack);
+	*a = (struct access){0};
+}

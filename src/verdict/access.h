@@ -1,0 +1,28 @@
+/*
+ * Filling one side of a verdict.
+ */
+#ifndef VERDICT_ACCESS_H
+#define VERDICT_ACCESS_H
+
+#include "base/error.h"
+#include "maps/call.h"
+#include "verdict/frames.h"
+#include "verdict/verdict.h"
+
+/* Everything of the access that its goroutine and stack give. On failure *a is still to be released
+ * by access_done. */
+enum status access_fill(struct runtime *rt, const struct library *library,
+			const struct goroutine *goroutine, const struct frames *frames,
+			struct access *a, struct error *err);
+
+/* The key that a map call was given; left empty where it is not known. */
+enum status access_key(struct runtime *rt, const struct map_call *call, struct key *ret,
+		       struct error *err);
+
+/* Adds a sentence to the evidence. */
+[[gnu::format(printf, 3, 4)]] enum status access_evidence(struct access *a, struct error *err,
+							  const char *fmt, ...);
+
+void access_done(struct access *a);
+
+#endif

@@ -1,0 +1,396 @@
+/*
+ * The judgement: what the crash says, which map it was about, and how each goroutine stands to that
+ * map, put into grades. The grades' rules are in verdict.h and docs/ARCHITECTURE.md.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/cleanup.h"
+#include "verdict/access.h"
+#include "verdict/crash.h"
+#include "verdict/search.h"
+#include "verdict/verdict.h"
+
+struct judge {
+	struct runtime *rt;
+	const struct verdict_options *options;
+	struct library library;
+	struct goroutines goroutines;
+	bool has_goroutines;
+	struct crash crash;
+	struct map_call call; /* the detector's */
+	bool has_call;
+	bool map_certain; /* the detector's map pointer is what its call worked on */
+	struct search *search;
+	struct suspects suspects;
+	struct verdict *verdict;
+};
+
+static void judge_done(struct judge *j)
+{
+	suspects_done(&j->suspects);
+	search_free(j->search);
+	crash_done(&j->crash);
+	if (j->has_goroutines)
+		goroutines_done(&j->goroutines);
+}
+#define AUTO_JUDGE __attribute__((cleanup(judge_done)))
+
+/* Whether the detector's own argument slots, live or not, hold the pointer too: then it is not only
+ * what some object says now. */
+static bool slots_agree(struct judge *j)
+{
+	for (size_t i = j->call.inner; i <= j->call.frame; i++) {
+		struct map_function f;
+		uint64_t value;
+		bool live;
+		const struct frame *frame = &j->crash.frames.list[i];
+		if (map_function_by_name(frame->function.name, &f) && f.map_word >= 0 &&
+		    frame_arg_word(j->rt, frame, (unsigned)f.map_word, &value, &live) &&
+		    value == j->call.map.value)
+			return true;
+	}
+	return false;
+}
+
+/* Which map: from the crashing frames. */
+static void find_map(struct judge *j)
+{
+	const struct frames *frames = &j->crash.frames;
+	struct verdict *v = j->verdict;
+	struct error why;
+	j->has_call = map_call_of_stack(j->rt, frames->list, frames->count, &j->call);
+	if (!j->has_call) {
+		notes_add(j->rt->notes, "verdict", 0,
+			  "the crashed goroutine's stack shows no map function: the map is not "
+			  "known");
+		return;
+	}
+	if (j->call.has_type)
+		v->map.type = type_name(j->rt, j->call.type.value);
+	if (!j->call.has_map || !j->call.has_type) {
+		notes_add(
+			j->rt->notes, "verdict", 0,
+			"the %s of the crashed call could not be recovered: its registers are gone",
+			j->call.has_type  ? "map's address"
+			: j->call.has_map ? "map's type"
+					  : "map's address and type");
+		return;
+	}
+	v->map.known = true;
+	j->map_certain = j->call.map.source != ARGUMENT_MEMORY || slots_agree(j);
+	if (map_open(j->rt, j->call.type.value, j->call.map.value, &v->map.map, &why) != OK) {
+		notes_add_error(j->rt->notes, "maps", "the map's header", &why);
+		return;
+	}
+	v->map.has_header = true;
+	char text[200];
+	if (map_contradiction(j->rt, &v->map.map, text))
+		v->map.contradiction = strdup(text);
+}
+
+/* Which of the runtime's checks failed, told from the machine code around the call of fatal. */
+static enum status name_check(struct judge *j, struct error *err)
+{
+	const struct frames *frames = &j->crash.frames;
+	if (!j->crash.has_fatal || j->crash.fatal_frame + 1 >= frames->count || !j->search)
+		return OK;
+	const struct frame *frame = &frames->list[j->crash.fatal_frame + 1];
+	const struct flagsites *sites = search_flagsites(j->search, &frame->function);
+	const struct flag_site *fatal = sites ? flagsites_fatal_at(sites, frame->pc) : NULL;
+	if (!fatal || !fatal->check || fatal->role == FLAG_CHECK_NONE)
+		return OK;
+	const char *what =
+		fatal->role == FLAG_CHECK_EXIT
+			? "exit check: the flag was gone when the write was done, so another "
+			  "goroutine cleared it meanwhile"
+			: "entry check: the flag was set already, so another goroutine was "
+			  "writing";
+	if (asprintf(&j->verdict->check, "%s (%s+0x%llx)", what, frame->function.name,
+		     (unsigned long long)(fatal->check - frame->function.entry)) < 0) {
+		j->verdict->check = NULL;
+		return error_nomem(err);
+	}
+	return OK;
+}
+
+static enum grade grade_of(const struct judge *j, size_t *ret_strong)
+{
+	const struct suspects *s = &j->suspects;
+	size_t strong = 0, in_map = 0;
+	for (size_t i = 0; i < s->count; i++) {
+		in_map += s->list[i].level >= SUSPECT_IN_MAP;
+		strong += s->list[i].level >= SUSPECT_HOLDS && s->list[i].level != SUSPECT_IN_TYPE;
+	}
+	*ret_strong = in_map ? in_map : strong;
+	if (!s->count)
+		return GRADE_UNKNOWN;
+	const struct suspect *best = &s->list[0];
+	if (best->level == SUSPECT_INSIDE && best->map_certain && j->map_certain &&
+	    j->verdict->map.has_header && j->verdict->map.map.writing)
+		return GRADE_PROVEN;
+	if (in_map)
+		return in_map == 1 ? GRADE_LIKELY : GRADE_POSSIBLE;
+	return strong == 1 && best->level != SUSPECT_IN_TYPE ? GRADE_LIKELY : GRADE_POSSIBLE;
+}
+
+static void describe_place(struct text *text, const struct suspect *s)
+{
+	text_printf(text, "%s", s->goroutine.thread >= 0 ? "running" : "stopped");
+	if (s->now.function)
+		text_printf(text, " in %s", s->now.function);
+}
+
+/* Why this goroutine, in words that can be checked. */
+static void describe(const struct judge *j, const struct suspect *s, struct text *text)
+{
+	unsigned long long map = j->verdict->map.map.addr;
+	switch (s->level) {
+	case SUSPECT_INSIDE:
+		text_printf(text,
+			    "it is in %s now, on the same map 0x%llx, between the instruction that "
+			    "sets the flag (+0x%llx) and the next one that clears it (+0x%llx)",
+			    s->map_function, map, (unsigned long long)s->set_at,
+			    (unsigned long long)s->clear_at);
+		break;
+	case SUSPECT_FATAL:
+		text_printf(text,
+			    "it is in %s on the same map 0x%llx, where a check of its own has "
+			    "failed",
+			    s->map_function, map);
+		break;
+	case SUSPECT_IN_MAP:
+		text_printf(text, "it is in %s now, on the same map 0x%llx%s",
+			    s->map_function ? s->map_function : "a map function", map,
+			    s->window == FLAG_WINDOW_BEFORE
+				    ? ", but has not set the flag: this may be a later call"
+			    : s->window == FLAG_WINDOW_AFTER ? ", and has cleared the flag already"
+							     : "");
+		break;
+	case SUSPECT_IN_TYPE:
+		text_printf(text,
+			    "it is in %s now, on a map of the same type whose address is lost",
+			    s->map_function ? s->map_function : "a map function");
+		break;
+	case SUSPECT_LEFT:
+		text_append(text, "it has just come back from a call that writes this map, ");
+		describe_place(text, s);
+		break;
+	case SUSPECT_WRITES:
+		text_append(text, "code on its stack writes this very map; now ");
+		describe_place(text, s);
+		break;
+	case SUSPECT_HOLDS:
+		text_append(text, s->hold_distance == 0 ? "its frames hold the map's address"
+				  : s->hold_distance == 1
+					  ? "its frames hold the object that contains the map"
+					  : "its frames lead to the map over two pointers");
+		text_append(text, ", and its code can write maps of this type; now ");
+		describe_place(text, s);
+		break;
+	case SUSPECT_TYPE:
+		text_append(text,
+			    "its code can write maps of this type, but this map was not seen in "
+			    "its frames; now ");
+		describe_place(text, s);
+		break;
+	case SUSPECT_NONE:
+		break;
+	}
+}
+
+static enum status fill_detector(struct judge *j, struct error *err)
+{
+	struct verdict *v = j->verdict;
+	struct access *a = &v->detector;
+	if (!j->crash.has_goroutine)
+		return OK;
+	v->has_detector = true;
+	if (access_fill(j->rt, &j->library, &j->crash.goroutine, &j->crash.frames, a, err) != OK)
+		return FAILED;
+	a->grade = GRADE_PROVEN;
+	if (!j->has_call)
+		return OK;
+	a->operation = j->call.operation;
+	if (access_key(j->rt, &j->call, &a->key, err) != OK)
+		return FAILED;
+	static const char *const how[] = {
+		[ARGUMENT_SLOT] = "from the call's own frame",
+		[ARGUMENT_CONSTANT] = "a constant in the caller's code",
+		[ARGUMENT_STACK] = "from the caller's frame",
+		[ARGUMENT_MEMORY] = "from where the caller's code loads it",
+		[ARGUMENT_STALE] = "from a slot that may be stale",
+	};
+	if (v->check && access_evidence(a, err, "%s", v->check) != OK)
+		return FAILED;
+	return !v->map.known ? OK
+			     : access_evidence(a, err, "the map's address is read %s",
+					       how[j->call.map.source]);
+}
+
+static enum status fill_other(struct judge *j, const struct suspect *s, enum grade grade,
+			      struct error *err)
+{
+	struct verdict *v = j->verdict;
+	struct access *a = &v->other;
+	struct stack_walk walk = STACK_WALK_INIT;
+	struct frames frames = {0};
+	v->has_other = true;
+	enum status status =
+		frames_collect(&walk, j->rt, &s->goroutine, FRAMES_REPORT_MAX, &frames, err);
+	if (status == OK)
+		status = access_fill(j->rt, &j->library, &s->goroutine, &frames, a, err);
+	stack_walk_done(&walk);
+	frames_done(&frames);
+	if (status != OK)
+		return FAILED;
+	a->grade = grade;
+	a->operation = s->operation;
+	if (s->site.function)
+		a->site = s->site;
+	if (s->in_call && s->level >= SUSPECT_IN_TYPE &&
+	    access_key(j->rt, &s->call, &a->key, err) != OK)
+		return FAILED;
+	AUTO_TEXT struct text why = TEXT_INIT;
+	describe(j, s, &why);
+	if (why.failed || access_evidence(a, err, "%s", why.s) != OK)
+		return error_nomem(err);
+	if (grade == GRADE_PROVEN)
+		return access_evidence(a, err,
+				       "the map's flag says that a write is in progress "
+				       "(byte 0x%02x in the header)",
+				       v->map.map.flag);
+	if (s->level >= SUSPECT_IN_MAP && v->map.has_header && !v->map.map.writing)
+		return access_evidence(a, err, "the map's flag is clear by now: no proof");
+	if (s->level >= SUSPECT_IN_MAP && !(s->map_certain && j->map_certain))
+		return access_evidence(a, err,
+				       "the map's address was loaded from an object that may have "
+				       "changed since: no proof");
+	return OK;
+}
+
+static enum status fill_candidates(struct judge *j, size_t from, struct error *err)
+{
+	struct verdict *v = j->verdict;
+	size_t cap = 0;
+	for (size_t i = from; i < j->suspects.count; i++) {
+		const struct suspect *s = &j->suspects.list[i];
+		struct text why = TEXT_INIT;
+		describe(j, s, &why);
+		struct candidate c = {.goroutine = s->goroutine.id,
+				      .site = s->site,
+				      .rank = (int)s->level * 100 + s->weight,
+				      .why = text_take(&why)};
+		text_done(&why);
+		if (!c.why || !ARRAY_PUSH(v->candidates, v->candidate_count, cap, c)) {
+			free(c.why);
+			return error_nomem(err);
+		}
+	}
+	return OK;
+}
+
+static enum status fill_sites(struct judge *j, struct error *err)
+{
+	const struct map_sites *sites;
+	struct error why;
+	size_t cap = 0;
+	struct verdict *v = j->verdict;
+	if (search_sites(j->search, &sites, &why) != OK) {
+		notes_add_error(j->rt->notes, "verdict", "code that writes such maps", &why);
+		return OK;
+	}
+	v->sites_searched = true;
+	for (size_t i = 0; i < sites->count; i++) {
+		struct write_site site = {site_of_return(j->rt, sites->list[i].next),
+					  sites->list[i].operation};
+		site.site.pc = sites->list[i].call;
+		if (!ARRAY_PUSH(v->sites, v->site_count, cap, site))
+			return error_nomem(err);
+	}
+	return OK;
+}
+
+static enum status judge_race(struct judge *j, struct error *err)
+{
+	struct verdict *v = j->verdict;
+	size_t strong = 0;
+	v->cause = CAUSE_RACE;
+	v->grade = GRADE_UNKNOWN;
+	if (!v->map.has_header)
+		return fill_detector(j, err);
+	if (search_new(j->rt, &j->library, &v->map.map, &j->search, err) != OK ||
+	    name_check(j, err) != OK)
+		return FAILED;
+	if (j->has_goroutines && search_run(j->search, &j->goroutines, j->crash.goroutine.g,
+					    j->options->search_all, &j->suspects, err) != OK)
+		return FAILED;
+	v->searched = j->suspects.searched;
+	v->parked_skipped = j->suspects.parked_skipped;
+	v->grade = grade_of(j, &strong);
+	if (v->map.contradiction && v->grade == GRADE_UNKNOWN) {
+		v->cause = CAUSE_CORRUPTION;
+		v->grade = GRADE_NONE;
+	}
+	if (fill_detector(j, err) != OK)
+		return FAILED;
+	size_t shown = 0;
+	if (j->suspects.count) {
+		const struct suspect *best = &j->suspects.list[0];
+		if (fill_other(j, best, v->grade, err) != OK)
+			return FAILED;
+		if (v->grade == GRADE_LIKELY && best->level < SUSPECT_IN_MAP && strong == 1 &&
+		    access_evidence(&v->other, err,
+				    "no other goroutine of %zu searched leads to this map and can "
+				    "write it",
+				    v->searched) != OK)
+			return FAILED;
+		shown = 1;
+	}
+	if (fill_candidates(j, shown, err) != OK)
+		return FAILED;
+	return v->grade == GRADE_UNKNOWN || j->options->sites ? fill_sites(j, err) : OK;
+}
+
+static enum status judge_other(struct judge *j, struct error *err)
+{
+	struct verdict *v = j->verdict;
+	v->cause = j->crash.kind == CRASH_NONE ? CAUSE_NONE : CAUSE_OTHER;
+	v->what = TAKE(j->crash.what);
+	return fill_detector(j, err);
+}
+
+enum status verdict_judge(struct runtime *rt, const struct verdict_options *options,
+			  struct verdict *ret, struct error *err)
+{
+	static const struct verdict_options defaults;
+	struct verdict v = {0};
+	AUTO_JUDGE struct judge j = {
+		.rt = rt, .options = options ? options : &defaults, .verdict = &v};
+	struct error why;
+	library_init(&j.library, rt);
+	j.has_goroutines = goroutines_read(rt, &j.goroutines, &why) == OK;
+	if (j.has_goroutines)
+		v.goroutine_count = j.goroutines.count;
+	else
+		notes_add_error(rt->notes, "go", "goroutines", &why);
+	if (crash_read(rt, &j.crash, err) != OK)
+		return FAILED;
+	v.message = TAKE(j.crash.message);
+	enum status status;
+	if (j.crash.kind >= CRASH_MAP_WRITES && j.crash.kind <= CRASH_MAP_SMALL_FULL) {
+		if (j.crash.has_goroutine)
+			find_map(&j);
+		status = judge_race(&j, err);
+	} else {
+		status = judge_other(&j, err);
+	}
+	if (status != OK) {
+		verdict_done(&v);
+		return FAILED;
+	}
+	*ret = v;
+	return OK;
+}

@@ -1,0 +1,372 @@
+#include "verdict/search.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/cleanup.h"
+#include "go/callsite.h"
+#include "insn/insn.h"
+#include "verdict/reach.h"
+
+/* Direct calls that a write is looked for behind: a helper of a helper. Deeper, "its code can write
+ * the map" is true of nearly every function. */
+enum { CALL_DEPTH_MAX = 3 };
+/* Functions that are decoded for that, in one search: bounds the time on huge programs. */
+enum { CALL_FUNCTIONS_MAX = 4000 };
+/* Direct callees of one function that are followed. */
+enum { CALLEES_MAX = 256 };
+
+/* What is known of a function: the write that its code leads to. */
+struct reached_write {
+	uint64_t entry;
+	int site; /* index in sites, -1 none */
+	unsigned depth; /* calls away; 0: in the function itself */
+	unsigned searched; /* depth that was looked to */
+};
+
+struct known_flagsites {
+	uint64_t entry;
+	struct flagsites sites;
+};
+
+struct search {
+	struct runtime *rt;
+	const struct library *library;
+	struct map map;
+	struct map_callees *callees;
+	struct map_sites sites; /* writes of this map type in the whole program */
+	bool has_sites;
+	struct reached_write *reached;
+	size_t reached_count, reached_cap, decoded;
+	struct known_flagsites *flagsites;
+	size_t flagsites_count, flagsites_cap;
+	struct stack_walk walk;
+	struct frames frames;
+};
+
+enum status search_new(struct runtime *rt, const struct library *library, const struct map *map,
+		       struct search **ret, struct error *err)
+{
+	AUTO_SEARCH struct search *s = calloc(1, sizeof(*s));
+	if (!s)
+		return error_nomem(err);
+	s->rt = rt;
+	s->library = library;
+	s->map = *map;
+	if (map_callees_new(rt, &s->callees, err) != OK)
+		return FAILED;
+	*ret = TAKE(s);
+	return OK;
+}
+
+void search_free(struct search *s)
+{
+	if (!s)
+		return;
+	for (size_t i = 0; i < s->flagsites_count; i++)
+		flagsites_done(&s->flagsites[i].sites);
+	free(s->flagsites);
+	free(s->reached);
+	map_sites_done(&s->sites);
+	map_callees_free(s->callees);
+	stack_walk_done(&s->walk);
+	frames_done(&s->frames);
+	free(s);
+}
+
+enum status search_sites(struct search *s, const struct map_sites **ret, struct error *err)
+{
+	if (!s->has_sites && map_sites_in_program(s->rt, s->callees, s->map.type.type.addr, true,
+						  &s->sites, err) != OK)
+		return FAILED;
+	s->has_sites = true;
+	*ret = &s->sites;
+	return OK;
+}
+
+static enum flag_callee callee_at(void *context, uint64_t addr)
+{
+	struct runtime *rt = context;
+	struct function fn;
+	return flag_callee_by_name(pclntab_find(rt->pclntab, addr, &fn) ? fn.name : NULL);
+}
+
+const struct flagsites *search_flagsites(struct search *s, const struct function *fn)
+{
+	for (size_t i = 0; i < s->flagsites_count; i++)
+		if (s->flagsites[i].entry == fn->entry)
+			return &s->flagsites[i].sites;
+	uint64_t size = fn->end - fn->entry;
+	const uint8_t *code = fn->end > fn->entry && size <= FLAGSITES_CODE_MAX
+				      ? memory_view(s->rt->target->memory, fn->entry, (size_t)size)
+				      : NULL;
+	struct known_flagsites known = {.entry = fn->entry};
+	if (!code || flagsites_find(s->rt->target->arch, s->map.design, code, (size_t)size,
+				    fn->entry, callee_at, s->rt, &known.sites, NULL) != OK)
+		return NULL;
+	if (!ARRAY_PUSH(s->flagsites, s->flagsites_count, s->flagsites_cap, known)) {
+		flagsites_done(&known.sites);
+		return NULL;
+	}
+	return &s->flagsites[s->flagsites_count - 1].sites;
+}
+
+/* The first write of the map's type in the function with this index itself; -1. */
+static int direct_site(const struct search *s, uint32_t function)
+{
+	for (size_t i = 0; i < s->sites.count; i++)
+		if (s->sites.list[i].function == function)
+			return (int)i;
+	return -1;
+}
+
+/*
+ * The write of this map's type that the code of fn leads to, over at most CALL_DEPTH_MAX direct
+ * calls, breadth first. A call into the runtime is not followed.
+ */
+static struct reached_write find_write(struct search *s, const struct function *fn)
+{
+	for (size_t i = 0; i < s->reached_count; i++)
+		if (s->reached[i].entry == fn->entry)
+			return s->reached[i];
+
+	struct reached_write found = {fn->entry, direct_site(s, fn->index), 0, CALL_DEPTH_MAX};
+	uint64_t queue[CALLEES_MAX];
+	size_t count = 0, from = 0;
+	if (found.site < 0)
+		count = function_callees(s->rt, fn, queue, 0, CALLEES_MAX);
+	for (unsigned depth = 1; found.site < 0 && depth <= CALL_DEPTH_MAX; depth++) {
+		size_t end = count;
+		for (; from < end && found.site < 0; from++) {
+			struct function callee;
+			if (!pclntab_find(s->rt->pclntab, queue[from], &callee) ||
+			    function_is_runtime(callee.name))
+				continue;
+			found.site = direct_site(s, callee.index);
+			found.depth = depth;
+			if (found.site < 0 && depth < CALL_DEPTH_MAX &&
+			    s->decoded++ < CALL_FUNCTIONS_MAX)
+				count = function_callees(s->rt, &callee, queue, count, CALLEES_MAX);
+		}
+	}
+	/* Memory gone only means that it is computed again. */
+	(void)ARRAY_PUSH(s->reached, s->reached_count, s->reached_cap, found);
+	return found;
+}
+
+/* Whether no call lies between the end of one call and the next call that returns to pc. */
+static bool is_next_call(struct runtime *rt, const struct function *fn, uint64_t from, uint64_t pc)
+{
+	size_t size = (size_t)(fn->end - fn->entry);
+	const uint8_t *code = memory_view(rt->target->memory, fn->entry, size);
+	struct insn insn;
+	if (!code || from >= pc || pc > fn->end)
+		return false;
+	for (uint64_t at = from; at < pc; at += insn.length) {
+		size_t pos = (size_t)(at - fn->entry);
+		if (!insn_decode_flow(rt->target->arch, code + pos, size - pos, at, &insn))
+			return false;
+		if (insn.flow == INSN_CALL && at + insn.length != pc)
+			return false;
+		if (insn.flow == INSN_JUMP || insn.flow == INSN_RETURN)
+			return false;
+	}
+	return true;
+}
+
+/* What the write site in frame's function says, with the frame's own values at hand. */
+static void weigh_site(struct search *s, const struct frame *frame, const struct map_site *site,
+		       struct suspect *suspect)
+{
+	struct argument map;
+	bool known = site->callee.map_word >= 0 &&
+		     call_argument(s->rt, &frame->function, site->call, frame,
+				   (unsigned)site->callee.map_word, &map);
+	if (known && map.value != s->map.addr)
+		return; /* another map of this type, or one that it held then: no evidence */
+	enum suspect_level level = known ? SUSPECT_WRITES : SUSPECT_TYPE;
+	if (is_next_call(s->rt, &frame->function, site->next, frame->pc))
+		level = known ? SUSPECT_LEFT : level;
+	bool is_before = site->call < frame->pc;
+	/* The nearest write before the point where it stands is the likeliest to have been it. */
+	bool is_nearer = is_before && suspect->site.pc <= site->call;
+	if (level < suspect->level || (level == suspect->level && suspect->site.pc && !is_nearer))
+		return;
+	suspect->level = level;
+	suspect->site = site_of_return(s->rt, site->next);
+	suspect->site.pc = site->call;
+	suspect->operation = site->operation;
+}
+
+/* Holds the code on the goroutine's stack against the writes of this map's type. */
+static void weigh_code(struct search *s, struct suspect *suspect)
+{
+	for (size_t i = 0; i < s->frames.count; i++) {
+		const struct frame *frame = &s->frames.list[i];
+		if (!frame->has_function || function_is_runtime(frame->function.name))
+			continue;
+		struct reached_write reached = find_write(s, &frame->function);
+		if (reached.site < 0)
+			continue;
+		if (reached.depth == 0) {
+			for (size_t k = 0; k < s->sites.count; k++)
+				if (s->sites.list[k].function == frame->function.index)
+					weigh_site(s, frame, &s->sites.list[k], suspect);
+		} else if (suspect->level < SUSPECT_TYPE) {
+			const struct map_site *site = &s->sites.list[reached.site];
+			suspect->level = SUSPECT_TYPE;
+			suspect->site = site_of_return(s->rt, site->next);
+			suspect->operation = site->operation;
+		}
+		if (suspect->level >= SUSPECT_WRITES)
+			break;
+	}
+}
+
+/* Whether a pointer from this source is what the callee works on, not what some object says now. */
+static bool source_is_certain(enum argument_source source)
+{
+	return source == ARGUMENT_SLOT || source == ARGUMENT_CONSTANT || source == ARGUMENT_STACK;
+}
+
+static void weigh_window(struct search *s, struct suspect *suspect)
+{
+	for (size_t i = suspect->call.inner; i <= suspect->call.frame; i++) {
+		const struct frame *frame = &s->frames.list[i];
+		if (!flagsites_is_map_function(frame->function.name))
+			continue;
+		const struct flagsites *sites = search_flagsites(s, &frame->function);
+		if (!sites)
+			continue;
+		enum flag_window window = flagsites_window(sites, frame->pc, frame->is_exact);
+		if (suspect->map_function && window != FLAG_WINDOW_INSIDE &&
+		    window != FLAG_WINDOW_FATAL)
+			continue;
+		suspect->window = window;
+		suspect->map_function = frame->function.name;
+		suspect->map_pc = frame->pc;
+		for (size_t k = 0; k < sites->count; k++) {
+			const struct flag_site *site = &sites->list[k];
+			if (site->kind == FLAG_SET && site->addr < frame->pc)
+				suspect->set_at = site->addr - frame->function.entry;
+			if (site->kind == FLAG_CLEAR && site->addr >= frame->pc &&
+			    !suspect->clear_at)
+				suspect->clear_at = site->addr - frame->function.entry;
+		}
+		if (window == FLAG_WINDOW_INSIDE || window == FLAG_WINDOW_FATAL)
+			return;
+	}
+}
+
+/* Fills suspect from the map call that the goroutine is in, if it writes this map or may. */
+static void weigh_call(struct search *s, struct suspect *suspect)
+{
+	struct map_call call;
+	if (!map_call_of_stack(s->rt, s->frames.list, s->frames.count, &call))
+		return;
+	suspect->in_call = true;
+	suspect->call = call;
+	if (!operation_writes(call.operation))
+		return;
+	bool other_map = call.has_map && call.map.value != s->map.addr;
+	bool other_type = call.has_type && call.type.value != s->map.type.type.addr;
+	if (other_map || (!call.has_map && other_type))
+		return;
+	if (!call.has_map && !call.has_type)
+		return;
+	weigh_window(s, suspect);
+	suspect->operation = call.operation;
+	suspect->site = frames_site(s->rt, s->library, &s->frames);
+	suspect->level = SUSPECT_IN_TYPE;
+	if (!call.has_map)
+		return;
+	suspect->map_certain = source_is_certain(call.map.source);
+	suspect->level = suspect->window == FLAG_WINDOW_INSIDE	? SUSPECT_INSIDE
+			 : suspect->window == FLAG_WINDOW_FATAL ? SUSPECT_FATAL
+								: SUSPECT_IN_MAP;
+}
+
+static bool is_parked(const struct goroutine *g)
+{
+	return g->status == GOROUTINE_WAITING;
+}
+
+static enum status weigh(struct search *s, const struct goroutine *g, struct suspects *ret,
+			 struct error *err)
+{
+	struct error why;
+	if (frames_collect(&s->walk, s->rt, g, FRAMES_SEARCH_MAX, &s->frames, &why) != OK) {
+		notes_add(s->rt->notes, "verdict", g->g, "goroutine %llu could not be searched: %s",
+			  (unsigned long long)g->id, why.text);
+		return OK;
+	}
+	ret->searched++;
+	struct suspect suspect = {.goroutine = *g, .hold_distance = -1};
+	weigh_call(s, &suspect);
+	if (suspect.level < SUSPECT_IN_TYPE)
+		weigh_code(s, &suspect);
+	if (suspect.level == SUSPECT_NONE)
+		return OK;
+	struct reach reach;
+	if (suspect.level < SUSPECT_IN_MAP &&
+	    reach_map(s->rt, g, &s->frames, s->map.addr, &reach)) {
+		suspect.hold_distance = (int)reach.distance;
+		suspect.hold_slot = reach.slot;
+		if (suspect.level == SUSPECT_TYPE)
+			suspect.level = SUSPECT_HOLDS;
+	}
+	suspect.now = frames_site(s->rt, s->library, &s->frames);
+	suspect.weight = (is_parked(g) ? 0 : 10) - suspect.hold_distance;
+	if (!ARRAY_PUSH(ret->list, ret->count, ret->cap, suspect))
+		return error_nomem(err);
+	return OK;
+}
+
+static int best_first(const void *a, const void *b)
+{
+	const struct suspect *x = a, *y = b;
+	if (x->level != y->level)
+		return x->level > y->level ? -1 : 1;
+	if (x->weight != y->weight)
+		return x->weight > y->weight ? -1 : 1;
+	return (x->goroutine.id > y->goroutine.id) - (x->goroutine.id < y->goroutine.id);
+}
+
+enum status search_run(struct search *s, const struct goroutines *goroutines, uint64_t exclude,
+		       bool all, struct suspects *ret, struct error *err)
+{
+	struct suspects found = {0};
+	const struct map_sites *sites;
+	struct error why;
+	size_t parked = 0;
+	/* Without the code, calls that goroutines are in can still be seen. */
+	if (search_sites(s, &sites, &why) != OK)
+		notes_add_error(s->rt->notes, "verdict", "code that writes such maps", &why);
+	for (size_t i = 0; i < goroutines->count; i++)
+		parked += is_parked(&goroutines->list[i]);
+	all = all || parked <= SEARCH_PARKED_MAX;
+	for (size_t i = 0; i < goroutines->count; i++) {
+		const struct goroutine *g = &goroutines->list[i];
+		if (g->g == exclude)
+			continue;
+		if (is_parked(g) && !all) {
+			found.parked_skipped++;
+			continue;
+		}
+		if (weigh(s, g, &found, err) != OK) {
+			suspects_done(&found);
+			return FAILED;
+		}
+	}
+	if (found.count)
+		qsort(found.list, found.count, sizeof(*found.list), best_first);
+	*ret = found;
+	return OK;
+}
+
+void suspects_done(struct suspects *suspects)
+{
+	free(suspects->list);
+	*suspects = (struct suspects){0};
+}
