@@ -1,17 +1,19 @@
 #include "go/callsite.h"
 
-#include <string.h>
+#include <stdlib.h>
 
 #include "base/arch.h"
+#include "base/array.h"
 #include "base/cleanup.h"
 #include "insn/insn.h"
 
-/* Instructions before a call that are looked at: argument set-up is a few dozen at most. */
-enum { CALLSITE_WINDOW = 96 };
-/* Code of one function that is decoded to find instruction boundaries. */
+/* Instructions that are followed backwards for one value, all paths together: argument set-up is a few
+ * dozen at most, and a loop around the call some more. */
+enum { CALLSITE_STEPS_MAX = 600 };
+/* Code of one function that is decoded. */
 enum { CALLSITE_CODE_MAX = 1 << 20 };
-/* Loads through objects, and callers, that one value is followed over. */
-enum { CALLSITE_HOPS_MAX = 6, CALLSITE_CALLERS_MAX = 3 };
+/* Loads through objects, joins of control flow, and callers, that one value is followed over. */
+enum { CALLSITE_HOPS_MAX = 6, CALLSITE_JOINS_MAX = 12, CALLSITE_CALLERS_MAX = 3 };
 
 static const uint8_t amd64_words[] = {AMD64_RAX, AMD64_RBX, AMD64_RCX, AMD64_RDI, AMD64_RSI,
 				      AMD64_R8,	 AMD64_R9,  AMD64_R10, AMD64_R11};
@@ -34,119 +36,139 @@ static int register_word(enum arch arch, unsigned reg)
 	return -1;
 }
 
-/* The code of a function up to one instruction: the last instructions before it. */
-struct window {
-	struct insn insns[CALLSITE_WINDOW]; /* in order; the last one is at the call */
-	bool joined[CALLSITE_WINDOW]; /* a branch of the function leads to it */
-	size_t count;
-	bool from_entry; /* insns[0] is the function's first */
-};
-
-struct resolver {
-	struct runtime *rt;
-	enum arch arch;
-	const struct window *window;
-	const struct frame *frame; /* of the code in the window, NULL: not on a stack */
-};
-
-static const uint8_t *function_code(struct runtime *rt, const struct function *fn, size_t *ret_size)
-{
-	uint64_t size = fn->end - fn->entry;
-	if (fn->end <= fn->entry || size > CALLSITE_CODE_MAX)
-		return NULL;
-	*ret_size = (size_t)size;
-	return memory_view(rt->target->memory, fn->entry, (size_t)size);
-}
-
-/* Fills window with the instructions that end at the call at address call; false when the code does
- * not decode to an instruction there. */
-static bool window_read(struct runtime *rt, const struct function *fn, uint64_t call,
-			struct window *window)
-{
+/* The code of one function: where its instructions begin, and what branches where. */
+struct code {
+	const uint8_t *bytes;
+	uint64_t start;
 	size_t size;
-	const uint8_t *code = function_code(rt, fn, &size);
-	if (!code || call < fn->entry || call >= fn->end)
-		return false;
+	uint32_t *at; /* offsets of the instructions */
+	size_t count, cap;
+	struct branch {
+		uint32_t from, to; /* offsets */
+	} * branches;
+	size_t branch_count, branch_cap;
+};
 
-	/* Two passes: the first finds where the window starts, and the branch targets in it. */
-	uint64_t starts[CALLSITE_WINDOW];
-	size_t total = 0;
-	uint64_t at = fn->entry;
-	struct insn insn;
+static void code_done(struct code *code)
+{
+	free(code->at);
+	free(code->branches);
+}
+#define AUTO_CODE __attribute__((cleanup(code_done)))
+
+static bool code_read(struct runtime *rt, const struct function *fn, struct code *code)
+{
 	enum arch arch = rt->target->arch;
-	while (at <= call) {
-		size_t pos = (size_t)(at - fn->entry);
-		if (!insn_decode_flow(arch, code + pos, size - pos, at, &insn))
-			return false;
-		starts[total % CALLSITE_WINDOW] = at;
-		total++;
-		if (at == call)
-			break;
-		at += insn.length;
-	}
-	if (at != call)
+	uint64_t size = fn->end - fn->entry;
+	code_done(code);
+	*code = (struct code){.start = fn->entry};
+	if (fn->end <= fn->entry || size > CALLSITE_CODE_MAX)
 		return false;
-	window->count = total < CALLSITE_WINDOW ? total : CALLSITE_WINDOW;
-	window->from_entry = total <= CALLSITE_WINDOW;
-	for (size_t i = 0; i < window->count; i++) {
-		uint64_t start = starts[(total - window->count + i) % CALLSITE_WINDOW];
-		size_t pos = (size_t)(start - fn->entry);
-		if (!insn_decode(arch, code + pos, size - pos, start, &window->insns[i]))
-			return false;
-		window->joined[i] = false;
-	}
-	uint64_t first = window->insns[0].addr;
-	for (at = fn->entry; at < fn->end;) {
-		size_t pos = (size_t)(at - fn->entry);
-		if (!insn_decode_flow(arch, code + pos, size - pos, at, &insn)) {
-			at += insn_step(arch);
+	code->size = (size_t)size;
+	code->bytes = memory_view(rt->target->memory, fn->entry, code->size);
+	if (!code->bytes)
+		return false;
+	for (size_t pos = 0; pos < code->size;) {
+		struct insn insn;
+		if (!insn_decode_flow(arch, code->bytes + pos, code->size - pos, fn->entry + pos,
+				      &insn)) {
+			/* Padding behind the last instruction, or data. */
+			pos += insn_step(arch);
 			continue;
 		}
-		if (insn.has_target && insn.flow != INSN_CALL && insn.target >= first &&
-		    insn.target <= call)
-			for (size_t i = 0; i < window->count; i++)
-				if (window->insns[i].addr == insn.target)
-					window->joined[i] = true;
-		at += insn.length;
+		if (!ARRAY_PUSH(code->at, code->count, code->cap, (uint32_t)pos))
+			return false;
+		if (insn.has_target && insn.flow != INSN_CALL && insn.target >= fn->entry &&
+		    insn.target < fn->end) {
+			struct branch b = {(uint32_t)pos, (uint32_t)(insn.target - fn->entry)};
+			if (!ARRAY_PUSH(code->branches, code->branch_count, code->branch_cap, b))
+				return false;
+		}
+		pos += insn.length;
 	}
 	return true;
 }
 
-static bool resolve_register(const struct resolver *r, unsigned reg, size_t before, unsigned hops,
-			     struct argument *ret, int *ret_incoming);
+/* The index of the instruction at addr, or -1. */
+static ptrdiff_t code_index(const struct code *code, uint64_t addr)
+{
+	size_t lo = 0, hi = code->count;
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		if (code->start + code->at[mid] < addr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < code->count && code->start + code->at[lo] == addr ? (ptrdiff_t)lo : -1;
+}
 
-/* The address of a memory operand of insns[at]; the weakest source that it rests on in *source. */
-static bool resolve_address(const struct resolver *r, const struct insn_mem *mem, size_t at,
+/* Follows one value backwards. */
+struct resolver {
+	struct runtime *rt;
+	enum arch arch;
+	const struct code *code;
+	const struct frame *frame; /* of that code, NULL: not on a stack */
+	unsigned steps;
+	size_t joins[CALLSITE_JOINS_MAX]; /* instructions where paths join, on the way here */
+	unsigned join_count;
+};
+
+/* Where a value comes from. */
+enum resolution {
+	RESOLVED_NOT, /* not to be told */
+	RESOLVED, /* the argument is filled */
+	RESOLVED_INCOMING, /* it is the function's own argument register, unchanged */
+	RESOLVED_LOOP, /* by this path it is what it was before: a loop */
+	RESOLVED_EARLIER, /* the instruction leaves it as it was before */
+};
+
+static enum resolution resolve_register(struct resolver *r, unsigned reg, size_t before,
+					unsigned hops, struct argument *ret, int *ret_incoming);
+
+static unsigned stack_pointer(const struct resolver *r)
+{
+	return r->arch == ARCH_AMD64 ? AMD64_RSP : ARM64_SP;
+}
+
+/* The address of a stack slot of our frame; false for any other memory. */
+static bool slot_address(const struct resolver *r, const struct insn_mem *mem, uint64_t *ret)
+{
+	unsigned fp = r->arch == ARCH_AMD64 ? AMD64_RBP : ARM64_FP;
+	if (!r->frame || mem->index != INSN_NO_REG || mem->segment != INSN_SEGMENT_NONE)
+		return false;
+	uint64_t base = mem->base == stack_pointer(r) ? r->frame->sp
+			: mem->base == fp	      ? r->frame->bp
+						      : 0;
+	*ret = base + (uint64_t)mem->disp;
+	return base != 0;
+}
+
+/* The address of a memory operand of instruction at, and the weakest source that it rests on. */
+static bool resolve_address(struct resolver *r, const struct insn_mem *mem, size_t at,
 			    unsigned hops, uint64_t *ret, enum argument_source *source)
 {
 	if (mem->index != INSN_NO_REG || mem->segment != INSN_SEGMENT_NONE || mem->scattered)
 		return false;
-	bool is_amd64 = r->arch == ARCH_AMD64;
-	unsigned sp = is_amd64 ? AMD64_RSP : ARM64_SP, fp = is_amd64 ? AMD64_RBP : ARM64_FP;
 	*source = ARGUMENT_CONSTANT;
 	if (mem->base == INSN_PC || mem->base == INSN_NO_REG) {
 		*ret = (uint64_t)mem->disp;
 		return true;
 	}
-	if (mem->base == sp || mem->base == fp) {
-		uint64_t base = !r->frame ? 0 : mem->base == sp ? r->frame->sp : r->frame->bp;
-		if (!base)
-			return false;
-		*ret = base + (uint64_t)mem->disp;
-		*source = ARGUMENT_STACK;
+	*source = ARGUMENT_STACK;
+	if (slot_address(r, mem, ret))
 		return true;
-	}
 	struct argument base;
-	int incoming = -1;
-	if (hops >= CALLSITE_HOPS_MAX ||
-	    !resolve_register(r, mem->base, at, hops + 1, &base, &incoming) || incoming >= 0)
+	int incoming;
+	if (mem->base == stack_pointer(r) || hops >= CALLSITE_HOPS_MAX ||
+	    resolve_register(r, mem->base, at, hops + 1, &base, &incoming) != RESOLVED)
 		return false;
 	*ret = base.value + (uint64_t)mem->disp;
 	*source = ARGUMENT_MEMORY;
 	return true;
 }
 
-static bool resolve_load(const struct resolver *r, const struct insn *insn,
+static bool resolve_load(struct resolver *r, const struct insn *insn,
 			 const struct insn_operand *src, size_t at, unsigned hops,
 			 struct argument *ret)
 {
@@ -163,126 +185,242 @@ static bool resolve_load(const struct resolver *r, const struct insn *insn,
 	return true;
 }
 
-/*
- * The value of reg just before insns[before]. Where it comes unchanged from the function's own
- * argument registers, *ret_incoming is that register and *ret is unset.
- */
-static bool resolve_register(const struct resolver *r, unsigned reg, size_t before, unsigned hops,
-			     struct argument *ret, int *ret_incoming)
+/* arm64's adrp and add, and addresses in the frame: a register and a constant. */
+static bool resolve_sum(struct resolver *r, const struct insn *insn, size_t at, unsigned hops,
+			struct argument *ret)
 {
-	for (size_t i = before; i-- > 0;) {
-		const struct insn *insn = &r->window->insns[i];
-		/* From here to the instruction behind: a join means that control may come from
-		 * elsewhere with another value. The function's entry is joined by its own stack
-		 * growth, which restores all argument registers. */
-		if (r->window->joined[i + 1])
-			return false;
-		if (insn->flow != INSN_NEXT && insn->flow != INSN_BRANCH)
-			return false;
-		if (!(insn->writes >> reg & 1))
-			continue;
-		if (insn->dst.kind != INSN_REG || insn->dst.reg != reg || insn->dst.high ||
-		    insn->dst.size < 4)
-			return false;
-		const struct insn_operand *src = &insn->src[0];
-		switch (insn->op) {
-		case INSN_MOVE:
-			if (src->kind == INSN_REG && !insn->sign_extends && src->size >= 4)
-				return resolve_register(r, src->reg, i, hops, ret, ret_incoming);
-			if (src->kind == INSN_IMM) {
-				uint64_t value = (uint64_t)src->imm;
-				if (insn->dst.size == 4)
-					value = (uint32_t)value;
-				*ret = (struct argument){value, ARGUMENT_CONSTANT, 0};
-				return true;
-			}
-			return src->kind == INSN_MEM && resolve_load(r, insn, src, i, hops, ret);
-		case INSN_LEA: {
-			uint64_t addr;
-			enum argument_source source;
-			if (src->kind != INSN_MEM ||
-			    !resolve_address(r, &insn->mem[src->mem], i, hops, &addr, &source))
-				return false;
-			*ret = (struct argument){addr, source, 0};
-			return true;
-		}
-		case INSN_ADD: /* arm64: adrp + add */
-		case INSN_SUB: {
-			struct argument base;
-			int incoming = -1;
-			if (src->kind != INSN_REG || insn->src[1].kind != INSN_IMM)
-				return false;
-			unsigned sp = r->arch == ARCH_AMD64 ? AMD64_RSP : ARM64_SP;
-			if (src->reg == sp) {
-				if (!r->frame || r->arch == ARCH_AMD64)
-					return false;
-				base = (struct argument){r->frame->sp, ARGUMENT_STACK, 0};
-			} else if (!resolve_register(r, src->reg, i, hops, &base, &incoming) ||
-				   incoming >= 0) {
-				return false;
-			}
-			uint64_t imm = (uint64_t)insn->src[1].imm;
-			base.value += insn->op == INSN_ADD ? imm : -imm;
-			base.loaded_from = 0;
-			*ret = base;
-			return true;
-		}
-		case INSN_XOR:
-			if (src->kind == INSN_REG && insn->src[1].kind == INSN_REG &&
-			    src->reg == insn->src[1].reg) {
-				*ret = (struct argument){0, ARGUMENT_CONSTANT, 0};
-				return true;
-			}
-			return false;
-		default:
-			return false;
-		}
-	}
-	if (!r->window->from_entry)
+	const struct insn_operand *src = &insn->src[0];
+	struct argument base;
+	int incoming;
+	if (src->kind != INSN_REG || insn->src[1].kind != INSN_IMM)
 		return false;
-	*ret_incoming = (int)reg;
+	if (src->reg == stack_pointer(r)) {
+		if (!r->frame || r->arch == ARCH_AMD64)
+			return false;
+		base = (struct argument){r->frame->sp, ARGUMENT_STACK, 0};
+	} else if (resolve_register(r, src->reg, at, hops, &base, &incoming) != RESOLVED) {
+		return false;
+	}
+	uint64_t imm = (uint64_t)insn->src[1].imm;
+	base.value += insn->op == INSN_ADD ? imm : -imm;
+	base.loaded_from = 0;
+	*ret = base;
 	return true;
+}
+
+/* The value that the instruction gives to reg, which it writes. */
+static enum resolution resolve_written(struct resolver *r, const struct insn *insn, unsigned reg,
+				       size_t at, unsigned hops, struct argument *ret,
+				       int *ret_incoming)
+{
+	const struct insn_operand *src = &insn->src[0];
+	bool ok = false;
+	if (insn->dst.kind != INSN_REG || insn->dst.reg != reg || insn->dst.high ||
+	    insn->dst.size < 4)
+		return RESOLVED_NOT;
+	switch (insn->op) {
+	case INSN_MOVE:
+		if (src->kind == INSN_REG && !insn->sign_extends && src->size >= 4)
+			return resolve_register(r, src->reg, at, hops, ret, ret_incoming);
+		if (src->kind == INSN_IMM) {
+			uint64_t value = (uint64_t)src->imm;
+			value = insn->dst.size == 4 ? (uint32_t)value : value;
+			*ret = (struct argument){value, ARGUMENT_CONSTANT, 0};
+			return RESOLVED;
+		}
+		ok = src->kind == INSN_MEM && resolve_load(r, insn, src, at, hops, ret);
+		break;
+	case INSN_LEA: {
+		uint64_t addr;
+		enum argument_source source;
+		ok = src->kind == INSN_MEM &&
+		     resolve_address(r, &insn->mem[src->mem], at, hops, &addr, &source);
+		if (ok)
+			*ret = (struct argument){addr, source, 0};
+		break;
+	}
+	case INSN_ADD:
+	case INSN_SUB:
+		ok = resolve_sum(r, insn, at, hops, ret);
+		break;
+	case INSN_XOR:
+		ok = src->kind == INSN_REG && insn->src[1].kind == INSN_REG &&
+		     src->reg == insn->src[1].reg;
+		if (ok)
+			*ret = (struct argument){0, ARGUMENT_CONSTANT, 0};
+		break;
+	default:
+		break;
+	}
+	return ok ? RESOLVED : RESOLVED_NOT;
+}
+
+/* Whether the instruction leaves reg's whole value in a stack slot of our frame, which then tells it. */
+static bool is_spill(struct resolver *r, const struct insn *insn, unsigned reg,
+		     struct argument *ret)
+{
+	uint64_t addr, value;
+	if (insn->op != INSN_MOVE || insn->dst.kind != INSN_MEM || insn->src[0].kind != INSN_REG ||
+	    insn->src[0].reg != reg || insn->src[0].size != 8 ||
+	    !slot_address(r, &insn->mem[insn->dst.mem], &addr) ||
+	    memory_read_u64(r->rt->target->memory, addr, &value, NULL) != OK)
+		return false;
+	*ret = (struct argument){value, ARGUMENT_STACK, addr};
+	return true;
+}
+
+/* Joins what two paths say into *sum; false when they disagree. */
+static bool agree(enum resolution *sum, struct argument *ret, int *ret_incoming,
+		  enum resolution path, const struct argument *value, int incoming)
+{
+	if (path == RESOLVED_NOT)
+		return false;
+	if (path == RESOLVED_LOOP)
+		return true;
+	if (*sum == RESOLVED_LOOP) {
+		*sum = path;
+		*ret = *value;
+		*ret_incoming = incoming;
+		return true;
+	}
+	if (*sum != path)
+		return false;
+	if (path == RESOLVED_INCOMING)
+		return *ret_incoming == incoming;
+	if (value->source > ret->source)
+		ret->source = value->source;
+	return ret->value == value->value;
+}
+
+/* What the instruction before instruction number at says of reg, when control comes from it. */
+static enum resolution step_back(struct resolver *r, unsigned reg, size_t at, unsigned hops,
+				 struct argument *ret, int *ret_incoming)
+{
+	struct insn insn;
+	size_t pos = r->code->at[at - 1];
+	if (r->steps++ >= CALLSITE_STEPS_MAX ||
+	    !insn_decode(r->arch, r->code->bytes + pos, r->code->size - pos, r->code->start + pos,
+			 &insn) ||
+	    pos + insn.length != r->code->at[at] ||
+	    (insn.flow != INSN_NEXT && insn.flow != INSN_BRANCH))
+		return RESOLVED_NOT;
+	if (insn.writes >> reg & 1)
+		return resolve_written(r, &insn, reg, at - 1, hops, ret, ret_incoming);
+	return is_spill(r, &insn, reg, ret) ? RESOLVED : RESOLVED_EARLIER;
+}
+
+static bool falls_through(const struct resolver *r, size_t at)
+{
+	struct insn insn;
+	size_t pos = r->code->at[at - 1];
+	return insn_decode_flow(r->arch, r->code->bytes + pos, r->code->size - pos,
+				r->code->start + pos, &insn) &&
+	       (insn.flow == INSN_NEXT || insn.flow == INSN_BRANCH || insn.flow == INSN_CALL) &&
+	       pos + insn.length == r->code->at[at];
+}
+
+/* The value of reg where paths join, just before instruction at: what all of them agree on. */
+static enum resolution resolve_join(struct resolver *r, unsigned reg, size_t at, unsigned hops,
+				    struct argument *ret, int *ret_incoming)
+{
+	for (unsigned i = 0; i < r->join_count; i++)
+		if (r->joins[i] == at)
+			return RESOLVED_LOOP;
+	if (r->join_count == CALLSITE_JOINS_MAX)
+		return RESOLVED_NOT;
+	r->joins[r->join_count++] = at;
+	enum resolution sum = RESOLVED_LOOP, path;
+	struct argument value = {0};
+	int incoming = -1;
+	bool ok = true;
+	if (falls_through(r, at)) {
+		path = step_back(r, reg, at, hops, &value, &incoming);
+		if (path == RESOLVED_EARLIER)
+			path = resolve_register(r, reg, at - 1, hops, &value, &incoming);
+		ok = agree(&sum, ret, ret_incoming, path, &value, incoming);
+	}
+	for (size_t i = 0; ok && i < r->code->branch_count; i++) {
+		if (r->code->branches[i].to != r->code->at[at])
+			continue;
+		/* A branch writes no register: the value before it is the value behind it. */
+		ptrdiff_t from = code_index(r->code, r->code->start + r->code->branches[i].from);
+		path = resolve_register(r, reg, (size_t)from, hops, &value, &incoming);
+		ok = agree(&sum, ret, ret_incoming, path, &value, incoming);
+	}
+	r->join_count--;
+	return ok ? sum : RESOLVED_NOT;
+}
+
+static bool is_joined(const struct resolver *r, size_t at)
+{
+	for (size_t i = 0; i < r->code->branch_count; i++)
+		if (r->code->branches[i].to == r->code->at[at])
+			return true;
+	return false;
+}
+
+/*
+ * The value of reg just before instruction number before. The function's entry is joined by its own
+ * stack growth, which restores all argument registers: there the value is the caller's.
+ */
+static enum resolution resolve_register(struct resolver *r, unsigned reg, size_t before,
+					unsigned hops, struct argument *ret, int *ret_incoming)
+{
+	*ret_incoming = -1;
+	for (size_t at = before; at > 0; at--) {
+		if (is_joined(r, at))
+			return resolve_join(r, reg, at, hops, ret, ret_incoming);
+		enum resolution step = step_back(r, reg, at, hops, ret, ret_incoming);
+		if (step != RESOLVED_EARLIER)
+			return step;
+	}
+	*ret_incoming = (int)reg;
+	return RESOLVED_INCOMING;
+}
+
+static enum resolution resolve_call(struct runtime *rt, const struct code *code, uint64_t call,
+				    const struct frame *frame, unsigned reg, struct argument *ret,
+				    int *ret_incoming)
+{
+	ptrdiff_t at = code_index(code, call);
+	struct resolver r = {.rt = rt, .arch = rt->target->arch, .code = code, .frame = frame};
+	return at < 0 ? RESOLVED_NOT : resolve_register(&r, reg, (size_t)at, 0, ret, ret_incoming);
 }
 
 bool call_argument(struct runtime *rt, const struct function *fn, uint64_t call,
 		   const struct frame *frame, unsigned word, struct argument *ret)
 {
-	int reg = word_register(rt->target->arch, word);
-	AUTO_FREE struct window *window = malloc(sizeof(*window));
-	if (reg < 0 || !window || !window_read(rt, fn, call, window))
+	int reg = word_register(rt->target->arch, word), incoming;
+	AUTO_CODE struct code code = {0};
+	struct argument found;
+	if (reg < 0 || !code_read(rt, fn, &code) ||
+	    resolve_call(rt, &code, call, frame, (unsigned)reg, &found, &incoming) != RESOLVED)
 		return false;
-	struct resolver r = {rt, rt->target->arch, window, frame};
-	int incoming = -1;
-	return resolve_register(&r, (unsigned)reg, window->count - 1, 0, ret, &incoming) &&
-	       incoming < 0;
+	*ret = found;
+	return true;
 }
 
 /* The address of the call instruction whose return address is pc; 0 when there is none. */
-static uint64_t call_before(struct runtime *rt, const struct function *fn, uint64_t pc)
+static uint64_t call_before(const struct code *code, enum arch arch, uint64_t pc)
 {
-	size_t size;
-	const uint8_t *code = function_code(rt, fn, &size);
-	if (!code || pc <= fn->entry || pc > fn->end)
-		return 0;
-	enum arch arch = rt->target->arch;
 	struct insn insn;
-	for (uint64_t at = fn->entry; at < pc;) {
-		size_t pos = (size_t)(at - fn->entry);
-		if (!insn_decode_flow(arch, code + pos, size - pos, at, &insn))
-			return 0;
-		if (at + insn.length == pc)
-			return insn.flow == INSN_CALL ? at : 0;
-		at += insn.length;
-	}
-	return 0;
+	ptrdiff_t next = code_index(code, pc);
+	/* A call that does not return may be a function's last instruction. */
+	size_t at = next > 0 ? (size_t)next - 1 : code->count - 1;
+	if (!code->count || next == 0)
+		return 0;
+	size_t pos = code->at[at];
+	if (!insn_decode_flow(arch, code->bytes + pos, code->size - pos, code->start + pos,
+			      &insn) ||
+	    insn.flow != INSN_CALL || code->start + pos + insn.length != pc)
+		return 0;
+	return code->start + pos;
 }
 
 bool frame_argument(struct runtime *rt, const struct frame *frames, size_t count, size_t i,
 		    unsigned word, bool stale, struct argument *ret)
 {
-	AUTO_FREE struct window *window = malloc(sizeof(*window));
-	if (!window)
-		return false;
+	AUTO_CODE struct code code = {0};
 	struct argument first_slot = {0};
 	bool has_slot = false;
 
@@ -306,15 +444,19 @@ bool frame_argument(struct runtime *rt, const struct frame *frames, size_t count
 		const struct frame *caller = &frames[i + 1];
 		if (!caller->has_function || caller->is_exact)
 			break;
-		uint64_t call = call_before(rt, &caller->function, caller->pc);
-		if (!call || !window_read(rt, &caller->function, call, window))
+		int incoming;
+		struct argument found;
+		if (!code_read(rt, &caller->function, &code))
 			break;
-		struct resolver r = {rt, rt->target->arch, window, caller};
-		int incoming = -1;
-		if (!resolve_register(&r, (unsigned)reg, window->count - 1, 0, ret, &incoming))
-			break;
-		if (incoming < 0)
+		enum resolution how = resolve_call(rt, &code,
+						   call_before(&code, rt->target->arch, caller->pc),
+						   caller, (unsigned)reg, &found, &incoming);
+		if (how == RESOLVED) {
+			*ret = found;
 			return true;
+		}
+		if (how != RESOLVED_INCOMING)
+			break;
 		int next = register_word(rt->target->arch, (unsigned)incoming);
 		if (next < 0)
 			break;
