@@ -135,6 +135,26 @@ static int runner_order(const void *a, const void *b)
 	return x->g != y->g ? (x->g < y->g ? -1 : 1) : x->thread - y->thread;
 }
 
+/* A thread that clone has just made still has its parent's thread pointer, and so names its parent's m:
+ * of two that run one goroutine, only the thread that m.procid names does. */
+static void drop_newborn(struct runtime *rt, struct scheduler *s)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < s->runner_count; i++) {
+		const struct runner *r = &s->runners[i];
+		uint64_t procid;
+		bool shared = (i > 0 && r[-1].m == r->m) ||
+			      (i + 1 < s->runner_count && r[1].m == r->m);
+		if (shared && read_word(rt, r->m, rt->layout.m.procid, &procid) &&
+		    (uint64_t)rt->target->threads[r->thread].tid != procid)
+			s->threads[r->thread] = (struct go_thread){0};
+	}
+	for (size_t i = 0; i < s->runner_count; i++)
+		if (s->threads[s->runners[i].thread].m)
+			s->runners[kept++] = s->runners[i];
+	s->runner_count = kept;
+}
+
 static struct scheduler *scheduler_read(struct runtime *rt)
 {
 	if (rt->scheduler)
@@ -161,6 +181,7 @@ static struct scheduler *scheduler_read(struct runtime *rt)
 				(struct runner){s->threads[i].curg, s->threads[i].m, (int)i};
 	}
 	qsort(s->runners, s->runner_count, sizeof(*s->runners), runner_order);
+	drop_newborn(rt, s);
 	return rt->scheduler = s;
 }
 
