@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "go/dwarf.h"
 #include "go/pcinfo.h"
 #include "go/thread.h"
 #include "go/type.h"
@@ -79,6 +80,7 @@ void runtime_free(struct runtime *rt)
 	wait_reasons_free(rt->wait_reasons);
 	scheduler_free(rt->scheduler);
 	pc_cache_free(rt->pcs);
+	dwarf_info_free(rt->dwarf);
 	pclntab_free(rt->pclntab);
 	free(rt);
 }
