@@ -5,12 +5,61 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/cleanup.h"
 #include "go/type.h"
 #include "go/value.h"
 
 /* Bytes of a key that are shown in hex. */
 enum { KEY_HEX_MAX = 64 };
+
+enum status stack_report(struct runtime *rt, const struct frames *frames, struct stack *ret,
+			 struct error *err)
+{
+	struct stack stack = {.cut = frames->cut};
+	size_t cap = 0;
+	for (size_t i = 0; i < frames->count; i++) {
+		const struct frame *frame = &frames->list[i];
+		const struct source_frame *source;
+		size_t n = frame->has_function ? frame_source(rt, frame, &source) : 0;
+		struct stack_entry entry = {
+			.site = {.pc = frame->pc}, .sp = frame->sp, .entry = frame->function.entry};
+		if (!n) {
+			if (!ARRAY_PUSH(stack.list, stack.count, cap, entry))
+				goto nomem;
+			continue;
+		}
+		for (size_t k = 0; k < n; k++) {
+			entry.site = (struct site){source[k].function, source[k].file,
+						   source[k].line, frame->pc};
+			entry.inlined = source[k].inlined;
+			entry.args = NULL;
+			if (!entry.inlined) {
+				struct text args = TEXT_INIT;
+				frame_args(rt, frame, &args);
+				entry.args = text_take(&args);
+				text_done(&args);
+			}
+			if (!ARRAY_PUSH(stack.list, stack.count, cap, entry)) {
+				free(entry.args);
+				goto nomem;
+			}
+		}
+	}
+	*ret = stack;
+	return OK;
+nomem:
+	stack_done(&stack);
+	return error_nomem(err);
+}
+
+void stack_done(struct stack *stack)
+{
+	for (size_t i = 0; i < stack->count; i++)
+		free(stack->list[i].args);
+	free(stack->list);
+	*stack = (struct stack){0};
+}
 
 enum status access_fill(struct runtime *rt, const struct library *library,
 			const struct goroutine *goroutine, const struct frames *frames,
@@ -22,13 +71,12 @@ enum status access_fill(struct runtime *rt, const struct library *library,
 	a->site = frames_site(rt, library, frames);
 	a->created_by = site_of_return(rt, goroutine->gopc);
 	a->created_by_goroutine = goroutine->parent;
-	if (goroutine->thread >= 0) {
-		const struct thread *thread = &rt->target->threads[goroutine->thread];
-		a->thread = thread->tid;
-		a->has_registers = thread->has_regs;
-		a->registers = thread->regs;
-	}
-	return frames_report(rt, frames, &a->stack, err);
+	if (goroutine->thread >= 0)
+		a->thread = rt->target->threads[goroutine->thread].tid;
+	a->has_registers = frames->count && frames->list[0].regs;
+	if (a->has_registers)
+		a->registers = *frames->list[0].regs;
+	return stack_report(rt, frames, &a->stack, err);
 }
 
 static void append_hex(struct text *text, const uint8_t *p, size_t n)

@@ -5,9 +5,14 @@
 #define VERDICT_ACCESS_H
 
 #include "base/error.h"
+#include "go/frames.h"
 #include "maps/call.h"
-#include "verdict/frames.h"
 #include "verdict/verdict.h"
+
+/* The stack with its inlined frames and arguments, as reports show it. */
+enum status stack_report(struct runtime *rt, const struct frames *frames, struct stack *ret,
+			 struct error *err);
+void stack_done(struct stack *stack);
 
 /* Everything of the access that its goroutine and stack give. On failure *a is still to be released
  * by access_done. */

@@ -8,9 +8,9 @@
 #include <stddef.h>
 
 #include "base/error.h"
+#include "go/frames.h"
 #include "go/goroutine.h"
 #include "go/runtime.h"
-#include "verdict/frames.h"
 
 enum crash_kind {
 	CRASH_NONE, /* it lived, or was killed from outside */

@@ -8,9 +8,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "go/frames.h"
 #include "go/goroutine.h"
 #include "go/runtime.h"
-#include "verdict/frames.h"
 
 struct reach {
 	unsigned

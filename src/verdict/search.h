@@ -9,13 +9,13 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "go/frames.h"
 #include "go/goroutine.h"
 #include "go/runtime.h"
 #include "maps/call.h"
 #include "maps/flagsites.h"
 #include "maps/map.h"
 #include "maps/writers.h"
-#include "verdict/frames.h"
 
 /* How strongly a goroutine is tied to the map, weakest first. */
 enum suspect_level {
@@ -65,6 +65,9 @@ static inline void cleanup_search(struct search **search)
 	search_free(*search);
 }
 #define AUTO_SEARCH __attribute__((cleanup(cleanup_search)))
+
+/* Frames of a stack that are looked at: map calls stand innermost, holders of a map further out. */
+enum { FRAMES_SEARCH_MAX = 256 };
 
 /* Parked goroutines are searched when there are at most this many, or when asked for: each costs a
  * read of its stack, and of 100,000 that is most of a core. */

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "go/frames.h"
 #include "go/goroutine.h"
 #include "go/runtime.h"
 #include "go/stack.h"
@@ -36,13 +37,6 @@ enum grade {
 	GRADE_LIKELY,
 	/* Two accesses of one map, one of them a write, shown to overlap. */
 	GRADE_PROVEN,
-};
-
-/* A place in the source. Strings live as long as the runtime; function NULL: unknown. */
-struct site {
-	const char *function, *file;
-	int32_t line;
-	uint64_t pc;
 };
 
 struct stack_entry {
@@ -76,7 +70,7 @@ struct access {
 	struct site created_by;
 	uint64_t created_by_goroutine;
 	struct stack stack;
-	bool has_registers;
+	bool has_registers; /* registers are those of the innermost frame */
 	struct regs registers;
 	char **evidence; /* owned sentences */
 	size_t evidence_count;

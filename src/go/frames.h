@@ -1,24 +1,29 @@
 /*
- * Whole stacks in memory, and how a report shows them.
+ * Whole stacks in memory, and where in the source they stand.
  */
-#ifndef VERDICT_FRAMES_H
-#define VERDICT_FRAMES_H
+#ifndef GO_FRAMES_H
+#define GO_FRAMES_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/error.h"
+#include "go/runtime.h"
 #include "go/stack.h"
-#include "verdict/verdict.h"
 
 struct frames {
-	struct frame *list; /* innermost first */
+	struct frame *list; /* innermost first; their regs point into this struct */
 	size_t count, cap;
+	struct frame_regs {
+		size_t frame;
+		struct regs regs;
+	} * regs; /* of the few frames whose registers are known whole */
+	size_t regs_count, regs_cap;
 	bool cut; /* max was reached */
 };
 
-/* Frames of a stack that a search looks at: map calls stand innermost, holders of a map further out. */
-enum { FRAMES_SEARCH_MAX = 256 };
-/* Frames of a stack that a report shows whole; of a deeper one the ends. */
+/* Frames of a stack that a report shows at most. */
 enum { FRAMES_REPORT_MAX = 4096 };
 
 /* Collects at most max frames into frames, over what it held. walk is reused from call to call. */
@@ -27,10 +32,12 @@ enum status frames_collect(struct stack_walk *walk, struct runtime *rt,
 			   struct error *err);
 void frames_done(struct frames *frames);
 
-/* The stack with its inlined frames and arguments, as reports show it. */
-enum status frames_report(struct runtime *rt, const struct frames *frames, struct stack *ret,
-			  struct error *err);
-void stack_done(struct stack *stack);
+/* A place in the source. Strings live as long as the runtime; function NULL: unknown. */
+struct site {
+	const char *function, *file;
+	int32_t line;
+	uint64_t pc;
+};
 
 /* Tells the standard library's files from the program's own. */
 struct library {

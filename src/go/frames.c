@@ -1,4 +1,4 @@
-#include "verdict/frames.h"
+#include "go/frames.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@ enum status frames_collect(struct stack_walk *walk, struct runtime *rt,
 			   struct error *err)
 {
 	struct frame frame;
-	frames->count = 0;
+	frames->count = frames->regs_count = 0;
 	frames->cut = false;
 	if (stack_walk_start(walk, rt, goroutine, err) != OK)
 		return FAILED;
@@ -19,64 +19,27 @@ enum status frames_collect(struct stack_walk *walk, struct runtime *rt,
 			frames->cut = true;
 			break;
 		}
+		if (frame.regs) {
+			struct frame_regs kept = {frames->count, *frame.regs};
+			if (!ARRAY_PUSH(frames->regs, frames->regs_count, frames->regs_cap, kept))
+				return error_nomem(err);
+		}
 		if (!ARRAY_PUSH(frames->list, frames->count, frames->cap, frame))
 			return error_nomem(err);
 	}
+	/* The walk's own copy goes with its next step. */
+	for (size_t i = 0; i < frames->count; i++)
+		frames->list[i].regs = NULL;
+	for (size_t i = 0; i < frames->regs_count; i++)
+		frames->list[frames->regs[i].frame].regs = &frames->regs[i].regs;
 	return OK;
 }
 
 void frames_done(struct frames *frames)
 {
 	free(frames->list);
+	free(frames->regs);
 	*frames = (struct frames){0};
-}
-
-enum status frames_report(struct runtime *rt, const struct frames *frames, struct stack *ret,
-			  struct error *err)
-{
-	struct stack stack = {.cut = frames->cut};
-	size_t cap = 0;
-	for (size_t i = 0; i < frames->count; i++) {
-		const struct frame *frame = &frames->list[i];
-		const struct source_frame *source;
-		size_t n = frame->has_function ? frame_source(rt, frame, &source) : 0;
-		struct stack_entry entry = {
-			.site = {.pc = frame->pc}, .sp = frame->sp, .entry = frame->function.entry};
-		if (!n) {
-			if (!ARRAY_PUSH(stack.list, stack.count, cap, entry))
-				goto nomem;
-			continue;
-		}
-		for (size_t k = 0; k < n; k++) {
-			entry.site = (struct site){source[k].function, source[k].file,
-						   source[k].line, frame->pc};
-			entry.inlined = source[k].inlined;
-			entry.args = NULL;
-			if (!entry.inlined) {
-				struct text args = TEXT_INIT;
-				frame_args(rt, frame, &args);
-				entry.args = text_take(&args);
-				text_done(&args);
-			}
-			if (!ARRAY_PUSH(stack.list, stack.count, cap, entry)) {
-				free(entry.args);
-				goto nomem;
-			}
-		}
-	}
-	*ret = stack;
-	return OK;
-nomem:
-	stack_done(&stack);
-	return error_nomem(err);
-}
-
-void stack_done(struct stack *stack)
-{
-	for (size_t i = 0; i < stack->count; i++)
-		free(stack->list[i].args);
-	free(stack->list);
-	*stack = (struct stack){0};
 }
 
 void library_init(struct library *library, struct runtime *rt)
