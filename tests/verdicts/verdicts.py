@@ -1,0 +1,247 @@
+#!/usr/bin/env python3
+"""Crashes the programs of tests/programs and holds mapcrash's verdicts against what is true of them.
+
+usage: verdicts.py [--versions 1.23,1.26] [--programs a,b] [--variant normal] [--runs N] [--keep DIR]
+
+Prints one table: per grade how often there was such a verdict and how often its other side was right.
+Fails on a wrong proven, a wrong detector, a wrong map or a wrong cause.
+"""
+import argparse
+import collections
+import concurrent.futures
+import json
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PROGRAMS = ROOT / "tests" / "programs"
+VERSIONS = ["1.19", "1.21", "1.22", "1.23", "1.24", "1.25", "1.26", "1.27"]
+WRITES = {"assign", "delete", "clear"}
+SMALL = "small map with no empty slot (concurrent map writes?)"
+
+
+def truth_of(source):
+    truth = {}
+    for line in source.read_text().splitlines():
+        if line.startswith("// truth:"):
+            for word in shlex.split(line[len("// truth:"):].replace('"|"', "|")):
+                key, _, value = word.partition("=")
+                truth[key] = value
+        elif line.startswith("package "):
+            break
+    for key in ("messages", "also"):
+        truth[key] = [m for m in truth.get(key, "").split("|") if m]
+    racers = {}
+    for number, line in enumerate(source.read_text().splitlines(), 1):
+        match = re.search(r"// racer: ([a-z ]+)$", line)
+        if match:
+            racers[number] = set(match.group(1).split())
+    truth["racers_at"] = racers
+    return truth
+
+
+def version_key(text):
+    return [int(part) for part in text.split(".")]
+
+
+def own_site(access, source):
+    """The innermost frame of a side that lies in the program's own main.go."""
+    site = access["site"]
+    if site and site["file"] and site["file"].endswith(f"{source.parent.name}/main.go"):
+        return site["line"]
+    for frame in access["stack"]:
+        if frame["file"] and frame["file"].endswith(f"{source.parent.name}/main.go"):
+            return frame["line"]
+    return None
+
+
+class Outcome:
+    def __init__(self, version, program):
+        self.version, self.program = version, program
+        self.grade = None
+        self.other_right = None
+        self.shape = ""
+        self.errors = []
+        self.owner = None  # None: no truth; else right, missing, wrong
+        self.note = ""
+
+
+def judge(outcome, truth, source, report, stderr):
+    cause = truth["cause"]
+    own_messages = truth["messages"] + ([SMALL] if cause == "race" else [])
+    printed = re.search(r"^fatal error: (.*)$", stderr, re.M)
+    printed = printed.group(1) if printed else None
+    if cause == "race" and printed not in own_messages:
+        outcome.note = f"died otherwise: {printed}"
+        if report["cause"] == "race" and report["grade"] == "proven":
+            outcome.errors.append("proven without a map message")
+        return
+    if cause in ("other", "none") and report["cause"] != cause:
+        outcome.errors.append(f"cause {report['cause']}, in truth {cause}")
+        return
+    if cause == "other":
+        words = truth.get("what", "")
+        if words and words.lower() not in (report["what"] or "").lower():
+            outcome.errors.append(f"what is {report['what']!r}, in truth {words!r}")
+        return
+    if cause == "none":
+        return
+    if report["message"] != printed:
+        outcome.errors.append(f"message {report['message']!r}, printed {printed!r}")
+    outcome.grade = report["grade"] or report["cause"]
+    sides = {access["role"]: access for access in report["accesses"]}
+    detector, other = sides.get("detector"), sides.get("other")
+    if cause == "corruption":
+        if report["grade"] == "proven":
+            outcome.errors.append("proven, where there was no race")
+        return
+
+    def check_side(access, role):
+        line = own_site(access, source)
+        allowed = truth["racers_at"].get(line)
+        if allowed is None:
+            return f"{role} at line {line}, which is no racing line"
+        if access["operation"] and access["operation"] not in allowed:
+            return f"{role} at line {line} does {access['operation']}, in truth {'/'.join(allowed)}"
+        return None
+
+    first = re.search(r"^goroutine (\d+)(?: gp=\S+ m=\S+ mp=\S+)? \[running", stderr, re.M)
+    if not detector:
+        outcome.errors.append("no detector")
+    else:
+        wrong = check_side(detector, "detector")
+        if wrong:
+            outcome.errors.append(wrong)
+        if first and int(first.group(1)) != detector["goroutine"] and first.group(1) != "0":
+            outcome.errors.append(
+                f"detector is goroutine {detector['goroutine']}, printed {first.group(1)}")
+    addresses = re.findall(r"^map (0x[0-9a-f]+)$", stderr, re.M)
+    the_map = report["map"] or {}
+    if the_map.get("address") and addresses and the_map["address"] not in addresses:
+        outcome.errors.append(f"map at {the_map['address']}, in truth {addresses}")
+    if the_map.get("type") and "map" in truth and the_map["type"] != truth["map"]:
+        outcome.errors.append(f"map type {the_map['type']}, in truth {truth['map']}")
+    if "owner" in truth:
+        said = the_map.get("owner")
+        outcome.owner = ("missing" if not said else
+                         "right" if said.startswith(truth["owner"]) else f"wrong: {said}")
+    if not the_map.get("address"):
+        outcome.note = "map's address not known"
+    if other:
+        wrong = check_side(other, "other")
+        if not wrong and detector and other["goroutine"] == detector["goroutine"]:
+            wrong = "other is the detector itself"
+        if not wrong and other["operation"] not in WRITES:
+            wrong = f"other does {other['operation']}, which sets no flag"
+        outcome.other_right = wrong is None
+        outcome.note = wrong or ""
+        if wrong and report["grade"] == "proven":
+            outcome.errors.append("WRONG PROVEN: " + wrong)
+
+
+def run_one(args, version, source, folder):
+    outcome = Outcome(version, source.parent.name)
+    truth = truth_of(source)
+    outcome.shape = truth.get("shape", "")
+    command = [ROOT / "tools" / "build-program", version, source.parent.name, args.variant, folder]
+    built = subprocess.run(command, capture_output=True, text=True)
+    if built.returncode:
+        outcome.errors.append("build: " + built.stderr.strip()[-300:])
+        return outcome
+    exe = built.stdout.strip()
+    crash = subprocess.run([ROOT / "tools" / "crash", exe, folder, "30"], capture_output=True, text=True)
+    core = folder / "core"
+    if not core.exists():
+        outcome.note = "did not crash"
+        if truth["cause"] == "other":
+            outcome.errors.append("no core: " + crash.stderr.strip()[-300:])
+        return outcome
+    stderr = (folder / "stderr").read_text(errors="replace")
+    told = subprocess.run([args.mapcrash, "explain", "--json", core], capture_output=True, text=True,
+                          timeout=120)
+    if told.returncode not in (0, 1):
+        outcome.errors.append(f"explain exits {told.returncode}: {told.stderr.strip()[-300:]}")
+        return outcome
+    report = json.loads(told.stdout)
+    (folder / "report.json").write_text(told.stdout)
+    judge(outcome, truth, source, report, stderr)
+    return outcome
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--versions", default=",".join(VERSIONS))
+    parser.add_argument("--programs")
+    parser.add_argument("--variant", default="normal")
+    parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--keep", help="keep cores and reports in this folder")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("--mapcrash", default=os.environ.get("MAPCRASH", ROOT / "build/release/mapcrash"))
+    args = parser.parse_args()
+
+    sources = sorted(path for path in PROGRAMS.glob("*/main.go") if "// truth: cause=" in path.read_text())
+    if args.programs:
+        names = args.programs.split(",")
+        sources = [path for path in sources if path.parent.name in names]
+    jobs = [(version, path, run) for version in args.versions.split(",") for path in sources
+            for run in range(args.runs)
+            if truth_of(path)["cause"] != "none"
+            and version_key(truth_of(path).get("minimum", "1.19")) <= version_key(version)]
+
+    base = pathlib.Path(args.keep or tempfile.mkdtemp(prefix="mapcrash-verdicts."))
+
+    def work(job):
+        version, path, run = job
+        folder = base / f"{version}-{path.parent.name}-{run}"
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            return run_one(args, version, path, folder)
+        finally:
+            if not args.keep:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    outcomes = []
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        for outcome in pool.map(work, jobs):
+            outcomes.append(outcome)
+            if args.verbose or outcome.errors:
+                right = {None: "", True: "right", False: "WRONG"}[outcome.other_right]
+                print(f"{outcome.version:5} {outcome.program:16} {outcome.grade or '-':9} {right:6}"
+                      f" {'owner ' + outcome.owner if outcome.owner else ''} {outcome.note}",
+                      *("\n      ERROR: " + error for error in outcome.errors), flush=True)
+    if not args.keep:
+        shutil.rmtree(base, ignore_errors=True)
+
+    rows = collections.defaultdict(collections.Counter)
+    for outcome in outcomes:
+        if outcome.grade:
+            for shape in (outcome.shape, "all"):
+                row = rows[(shape, outcome.grade)]
+                row["n"] += 1
+                row["right"] += outcome.other_right is True
+                row["wrong"] += outcome.other_right is False
+    print(f"\n{'programs':10} {'grade':10} {'verdicts':>8} {'other right':>12} {'other wrong':>12}")
+    for shape in ("loop", "sparse", "all"):
+        for grade in ("proven", "likely", "possible", "unknown", "corruption"):
+            row = rows.get((shape, grade))
+            if row:
+                print(f"{shape:10} {grade:10} {row['n']:8} {row['right']:12} {row['wrong']:12}")
+    owners = collections.Counter(o.owner.split(":")[0] for o in outcomes if o.owner)
+    print("owner of the map: " + ", ".join(f"{count} {what}" for what, count in sorted(owners.items())))
+    quiet = sum(1 for o in outcomes if o.note == "did not crash")
+    failed = [o for o in outcomes if o.errors]
+    if quiet:
+        print(f"{quiet} runs did not crash")
+    print(f"{len(outcomes) - len(failed)} passed, {len(failed)} failed")
+    return 1 if failed or not outcomes else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
