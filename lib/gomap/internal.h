@@ -1,0 +1,85 @@
+/*
+ * What the files of libgomap share. Not installed.
+ */
+#ifndef GOMAP_INTERNAL_H
+#define GOMAP_INTERNAL_H
+
+#include "gomap.h"
+
+/* A Go slice: so that a reader of Go's maps finds extra.overflow as it expects it. */
+struct gomap_slice {
+	void **ptr;
+	size_t len, cap;
+};
+
+/* One bucket array and what hangs on it. The map has a current one, an old one while growing, and
+ * retired ones that an open iteration still walks. */
+struct gomap_table {
+	char *buckets;
+	size_t bytes; /* of buckets: 2^B of them and the spare overflow buckets */
+	uint64_t iterators; /* open iterations that may look into it; atomic, readers count too */
+	struct gomap_slice slabs; /* more overflow buckets, SLAB_BUCKETS each */
+	size_t slabs_used; /* slabs that nextOverflow has come to */
+	size_t spare; /* unused overflow buckets at extra.nextOverflow */
+	size_t released; /* bytes given back through allocator.release */
+	struct gomap_table *next; /* in extra.retired */
+	uint8_t B;
+};
+
+/* Go's mapextra in the first three words (go1.23 runtime/map.go). */
+struct gomap_extra {
+	struct gomap_slice *overflow, *oldoverflow; /* the tables' slabs */
+	char *nextOverflow;
+	struct gomap_table *table, *oldtable, *retired;
+	struct gomap_slice grave; /* indirect keys that an open iteration may still compare */
+};
+
+/* Overflow buckets are taken from the system this many at a time. */
+enum { SLAB_BUCKETS = 32 };
+
+#define HIDDEN __attribute__((visibility("hidden")))
+
+/* alloc.c */
+extern const struct gomap_allocator gomap_default_allocator HIDDEN;
+
+static inline void *map_alloc(struct gomap *m, size_t size)
+{
+	return m->allocator.alloc(m->allocator.ctx, size);
+}
+
+static inline void map_free(struct gomap *m, void *p, size_t size)
+{
+	if (p)
+		m->allocator.free(m->allocator.ctx, p, size);
+}
+
+/* random.c: 64 bits that nobody can guess, and a seed of them. */
+HIDDEN uint64_t random_word(void);
+HIDDEN void random_seed(struct gomap_seed *ret);
+
+/* table.c: the arrays of a map. False or NULL: errno is ENOMEM and the map is as it was. */
+HIDDEN uint8_t table_B_for(size_t hint);
+HIDDEN bool table_first(struct gomap *m);
+HIDDEN bool table_grow(struct gomap *m);
+HIDDEN bool table_reserve(struct gomap *m, size_t n);
+HIDDEN char *table_overflow(struct gomap *m, char *bucket);
+HIDDEN void table_grown(struct gomap *m);
+HIDDEN void table_clear(struct gomap *m);
+HIDDEN void table_free_all(struct gomap *m);
+HIDDEN bool table_bury(struct gomap *m, void *key);
+
+/* evacuate.c: the two steps of growth that a write to hash does. */
+HIDDEN bool evacuate_for(struct gomap *m, uint64_t hash);
+
+/* type.c: checks a type and works out its shape; false with errno EINVAL. */
+HIDDEN bool shape_of(const struct gomap_type *type, struct gomap_shape *ret);
+
+/* barrier.c: every other thread of the process passes a full memory barrier. Where the kernel
+ * cannot do that, barrier_available says so, and the threads must pass their own. */
+HIDDEN bool barrier_available(void);
+HIDDEN void barrier_everywhere(void);
+
+/* take.c: this thread's id, from the kernel the first time. */
+HIDDEN uint32_t thread_id(void);
+
+#endif

@@ -1,0 +1,311 @@
+/*
+ * The bucket arrays of a map: made, grown, given back.
+ *
+ * An array outlives its use where an iteration is still open on it (struct gomap_table.iterators):
+ * it is then retired, and the next growth or clear after the iteration's end frees it. An
+ * iteration that is never ended costs that memory until the map is freed, and nothing worse.
+ */
+#include "internal.h"
+
+enum { B_MAX = 48 }; /* more buckets than an address space holds */
+
+uint8_t table_B_for(size_t hint)
+{
+	uint8_t B = 0;
+	while (B < B_MAX && gomap_impl_over_load(hint, B))
+		++B;
+	return B;
+}
+
+static bool slice_push(struct gomap *m, struct gomap_slice *slice, void *p)
+{
+	if (slice->len == slice->cap) {
+		size_t cap = slice->cap ? slice->cap * 2 : 8;
+		void **grown = map_alloc(m, cap * sizeof(*grown));
+		if (!grown)
+			return false;
+		if (slice->len)
+			memcpy(grown, slice->ptr, slice->len * sizeof(*grown));
+		map_free(m, slice->ptr, slice->cap * sizeof(*grown));
+		slice->ptr = grown;
+		slice->cap = cap;
+	}
+	slice->ptr[slice->len++] = p;
+	return true;
+}
+
+static void slice_done(struct gomap *m, struct gomap_slice *slice)
+{
+	map_free(m, slice->ptr, slice->cap * sizeof(*slice->ptr));
+	*slice = (struct gomap_slice){NULL, 0, 0};
+}
+
+/* Overflow buckets that come with an array of 2^B, as many as Go allocates with it. */
+static size_t spare_for(uint8_t B)
+{
+	return B >= 4 ? (size_t)1 << (B - 4) : 0;
+}
+
+static struct gomap_table *table_new(struct gomap *m, uint8_t B)
+{
+	size_t bytes, n = ((size_t)1 << B) + spare_for(B);
+	if (B > B_MAX || __builtin_mul_overflow(n, gomap_impl_bucket_size(&m->shape), &bytes))
+		goto nomem;
+	struct gomap_table *table = map_alloc(m, sizeof(*table));
+	if (!table)
+		goto nomem;
+	*table = (struct gomap_table){.bytes = bytes, .B = B, .spare = spare_for(B)};
+	table->buckets = map_alloc(m, bytes);
+	if (table->buckets)
+		return table;
+	map_free(m, table, sizeof(*table));
+nomem:
+	errno = ENOMEM;
+	return NULL;
+}
+
+static void free_slabs(struct gomap *m, struct gomap_table *table)
+{
+	for (size_t i = 0; i < table->slabs.len; ++i)
+		map_free(m, table->slabs.ptr[i], SLAB_BUCKETS * gomap_impl_bucket_size(&m->shape));
+	table->slabs.len = table->slabs_used = 0;
+}
+
+static void table_free(struct gomap *m, struct gomap_table *table)
+{
+	if (!table)
+		return;
+	free_slabs(m, table);
+	slice_done(m, &table->slabs);
+	map_free(m, table->buckets, table->bytes);
+	map_free(m, table, sizeof(*table));
+}
+
+/* Makes table the current one. */
+static void table_use(struct gomap *m, struct gomap_table *table)
+{
+	struct gomap_extra *x = m->extra;
+	x->table = table;
+	x->overflow = &table->slabs;
+	x->nextOverflow =
+		table->buckets + ((size_t)1 << table->B) * gomap_impl_bucket_size(&m->shape);
+	__atomic_store_n(&m->buckets, table->buckets, __ATOMIC_RELAXED);
+}
+
+bool table_first(struct gomap *m)
+{
+	if (!m->extra) {
+		struct gomap_extra *x = map_alloc(m, sizeof(*x));
+		if (!x) {
+			errno = ENOMEM;
+			return false;
+		}
+		memset(x, 0, sizeof(*x));
+		m->extra = x;
+	}
+	struct gomap_table *table = table_new(m, m->B);
+	if (!table)
+		return false;
+	table_use(m, table);
+	return true;
+}
+
+static bool in_use(const struct gomap_table *table)
+{
+	return table && __atomic_load_n(&table->iterators, __ATOMIC_ACQUIRE) != 0;
+}
+
+static void free_grave(struct gomap *m)
+{
+	struct gomap_slice *grave = &m->extra->grave;
+	for (size_t i = 0; i < grave->len; ++i)
+		map_free(m, grave->ptr[i], m->shape.key_size);
+	grave->len = 0;
+}
+
+/* Frees what only iterations kept, as far as these have ended. */
+static void sweep(struct gomap *m)
+{
+	struct gomap_extra *x = m->extra;
+	struct gomap_table **link = &x->retired;
+	while (*link) {
+		struct gomap_table *table = *link;
+		if (in_use(table)) {
+			link = &table->next;
+		} else {
+			*link = table->next;
+			table_free(m, table);
+		}
+	}
+	if (!x->retired && !in_use(x->table) && !in_use(x->oldtable))
+		free_grave(m);
+}
+
+static void retire(struct gomap *m, struct gomap_table *table)
+{
+	if (in_use(table)) {
+		table->next = m->extra->retired;
+		m->extra->retired = table;
+	} else {
+		table_free(m, table);
+	}
+}
+
+/* Frees an indirect key that was deleted, or keeps it while an iteration may compare it: the entry
+ * is still in each array that it was evacuated from. */
+bool table_bury(struct gomap *m, void *key)
+{
+	struct gomap_extra *x = m->extra;
+	if (x->retired || in_use(x->table) || in_use(x->oldtable))
+		return slice_push(m, &x->grave, key);
+	map_free(m, key, m->shape.key_size);
+	return true;
+}
+
+/* Starts growth: to twice the buckets where the load is too high, else to as many, which rids the
+ * chains of what deletion left. (go1.23 runtime/map.go: hashGrow) */
+bool table_grow(struct gomap *m)
+{
+	struct gomap_extra *x = m->extra;
+	bool bigger = gomap_impl_over_load((size_t)m->count + 1, m->B);
+	sweep(m);
+	struct gomap_table *table = table_new(m, (uint8_t)(m->B + bigger));
+	if (!table)
+		return false;
+	uint8_t flags = m->flags & (uint8_t) ~(GOMAP_ITERATOR | GOMAP_OLD_ITERATOR);
+	if (m->flags & GOMAP_ITERATOR)
+		flags |= GOMAP_OLD_ITERATOR;
+	if (!bigger)
+		flags |= GOMAP_SAME_SIZE_GROW;
+	m->flags = flags;
+	m->nevacuate = 0;
+	m->noverflow = 0;
+	x->oldtable = x->table;
+	x->oldoverflow = x->overflow;
+	/* the order that gomap_impl_home counts on: B last */
+	char *old = m->buckets;
+	table_use(m, table);
+	__atomic_store_n(&m->oldbuckets, old, __ATOMIC_RELAXED);
+	__atomic_store_n(&m->B, table->B, __ATOMIC_RELEASE);
+	return true;
+}
+
+/* Ends growth, when all old buckets are evacuated. */
+void table_grown(struct gomap *m)
+{
+	struct gomap_extra *x = m->extra;
+	struct gomap_table *old = x->oldtable;
+	__atomic_store_n(&m->oldbuckets, NULL, __ATOMIC_RELEASE);
+	m->flags &= (uint8_t)~GOMAP_SAME_SIZE_GROW;
+	x->oldtable = NULL;
+	x->oldoverflow = NULL;
+	retire(m, old);
+	sweep(m);
+}
+
+/* Sees to it that the next n calls of table_overflow cannot fail. */
+bool table_reserve(struct gomap *m, size_t n)
+{
+	struct gomap_table *table = m->extra->table;
+	size_t bytes = SLAB_BUCKETS * gomap_impl_bucket_size(&m->shape);
+	while (table->spare + (table->slabs.len - table->slabs_used) * SLAB_BUCKETS < n) {
+		char *slab = map_alloc(m, bytes);
+		if (!slab || !slice_push(m, &table->slabs, slab)) {
+			map_free(m, slab, bytes);
+			errno = ENOMEM;
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Go counts exactly up to 2^15 buckets and by chance beyond, so that 16 bits are enough. */
+static void count_overflow(struct gomap *m)
+{
+	if (m->B < 16 || (random_word() & ((UINT64_C(1) << (m->B - 15)) - 1)) == 0)
+		++m->noverflow;
+}
+
+/* Hangs an empty bucket, reserved before, on the end of a chain of the current array. */
+char *table_overflow(struct gomap *m, char *bucket)
+{
+	size_t size = gomap_impl_bucket_size(&m->shape);
+	struct gomap_table *table = m->extra->table;
+	if (table->spare == 0) {
+		m->extra->nextOverflow = table->slabs.ptr[table->slabs_used++];
+		table->spare = SLAB_BUCKETS;
+	}
+	char *next = m->extra->nextOverflow;
+	table->spare--;
+	m->extra->nextOverflow = next + size;
+	memcpy(bucket + size - sizeof(next), &next, sizeof(next));
+	count_overflow(m);
+	return next;
+}
+
+/* Frees the keys and elements that hang on the buckets from first on. */
+static void free_entries(struct gomap *m, struct gomap_table *table, size_t first)
+{
+	const struct gomap_shape *s = &m->shape;
+	size_t size = gomap_impl_bucket_size(s);
+	if (!table || !(s->flags & (GOMAP_INDIRECT_KEY | GOMAP_INDIRECT_ELEM)))
+		return;
+	for (size_t n = first; n < (size_t)1 << table->B; ++n) {
+		char *b = table->buckets + n * size;
+		for (; b; b = gomap_impl_overflow(s, b)) {
+			for (unsigned i = 0; i < GOMAP_SLOTS; ++i) {
+				if ((uint8_t)b[i] < GOMAP_MIN_TOP)
+					continue;
+				if (s->flags & GOMAP_INDIRECT_KEY)
+					map_free(m, gomap_impl_key(s, b, i), s->key_size);
+				if (s->flags & GOMAP_INDIRECT_ELEM)
+					map_free(m, gomap_impl_elem(s, b, i), s->elem_size);
+			}
+		}
+	}
+}
+
+/* Empties the map and keeps its current array. Iterations see by clears that they are over, and
+ * look at nothing but their table's count after that. */
+void table_clear(struct gomap *m)
+{
+	struct gomap_extra *x = m->extra;
+	m->clears++;
+	m->count = 0;
+	if (!x)
+		return;
+	free_entries(m, x->table, 0);
+	free_entries(m, x->oldtable, m->nevacuate);
+	free_grave(m);
+	if (x->oldtable)
+		table_grown(m);
+	sweep(m);
+	m->flags &= GOMAP_HASH_WRITING;
+	m->noverflow = 0;
+	m->nevacuate = 0;
+	if (x->table) {
+		free_slabs(m, x->table);
+		memset(x->table->buckets, 0, x->table->bytes);
+		x->table->spare = spare_for(x->table->B);
+		table_use(m, x->table);
+	}
+}
+
+void table_free_all(struct gomap *m)
+{
+	struct gomap_extra *x = m->extra;
+	if (!x)
+		return;
+	free_entries(m, x->table, 0);
+	free_entries(m, x->oldtable, m->nevacuate);
+	free_grave(m);
+	slice_done(m, &x->grave);
+	table_free(m, x->table);
+	table_free(m, x->oldtable);
+	while (x->retired) {
+		struct gomap_table *next = x->retired->next;
+		table_free(m, x->retired);
+		x->retired = next;
+	}
+	map_free(m, x, sizeof(*x));
+}
