@@ -1,0 +1,3 @@
+module hashgen
+
+go 1.19
