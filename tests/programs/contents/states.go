@@ -79,9 +79,14 @@ func deleted() {
 			delete(some, int32(i))
 		}
 		show(some)
-		for i := n; i < n+n/4; i++ {
-			some[int32(i)] = word(i)
+		refilled := fill(n, func(i int) int32 { return int32(i) }, word)
+		for i := 0; i < n; i++ {
+			delete(refilled, int32(i))
 		}
+		for i := n; i < n+n/4; i++ {
+			refilled[int32(i)] = word(i)
+		}
+		show(refilled)
 		again := fill(n, func(i int) int64 { return int64(i) }, func(i int) bool { return i%2 == 0 })
 		for i := 0; i < n; i += 2 {
 			delete(again, int64(i))
