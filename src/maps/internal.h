@@ -12,6 +12,7 @@
 
 #include "base/u64set.h"
 #include "maps/check.h"
+#include "maps/hash.h"
 #include "maps/map.h"
 
 /* Slots of a bucket (abi.MapBucketCount) and of a group (abi.MapGroupSlots), Go 1.18 to 1.27. */
@@ -130,5 +131,35 @@ uint64_t hmap_old_count(const struct map *map);
 /* Adds a finding, or counts it where the report is full. */
 [[gnu::format(printf, 4, 5)]] void check_add(struct check_report *report, enum check_kind kind,
 					     uint64_t addr, const char *fmt, ...);
+
+/* One check of a map. */
+struct checker {
+	struct runtime *rt;
+	const struct map *map;
+	struct check_report *report;
+	struct map_walk *walk;
+	struct hasher *hasher;
+	const struct hash_plan *plan; /* NULL: hashes are not checked */
+	uint8_t *indirect; /* room for a key that its slot only points to */
+	struct u64set hashes; /* of the keys of one chain or table */
+};
+
+/* The hash of the key in slot i of a container. A key that cannot be read is a finding. */
+enum hash_result check_hash(struct checker *checker, const struct container *c, unsigned i,
+			    uint64_t *ret);
+/* Notes a hash among those of its chain or table; false when it is there already. */
+bool check_hash_is_new(struct checker *checker, uint64_t hash);
+
+/* Adds a finding about slot i of a container: its key and place, then the text. */
+[[gnu::format(printf, 5, 6)]] void check_add_slot(struct checker *checker, enum check_kind kind,
+						  const struct container *c, unsigned i,
+						  const char *fmt, ...);
+
+/* The tag that belongs to a hash: tophash or h2. */
+uint8_t map_tag(const struct map *map, uint64_t hash);
+
+/* Checks all containers of the walk, one design each. */
+void hmap_check(struct checker *checker);
+void swiss_check(struct checker *checker);
 
 #endif
