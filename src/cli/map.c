@@ -1,6 +1,94 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "cli/command.h"
+#include "cli/session.h"
+#include "go/type.h"
+#include "report/map.h"
+#include "verdict/verdict.h"
+
+/* Entries that are shown where the command line does not say. */
+enum { ENTRIES_DEFAULT = 100 };
+
+static bool parse_addr(const char *text, uint64_t *ret)
+{
+	char *end;
+	errno = 0;
+	unsigned long long value = strtoull(text, &end, 16);
+	if (errno || end == text || *end || *text == '-' || !value)
+		return false;
+	*ret = value;
+	return true;
+}
+
+/* The type of the map at addr: that of the crash, or of a reference to it somewhere in memory. */
+static enum status find_type(struct session *s, uint64_t addr, uint64_t *ret)
+{
+	struct verdict verdict;
+	bool found = false;
+	if (verdict_judge(s->rt, NULL, &verdict, NULL) == OK) {
+		found = verdict.map.has_header && verdict.map.map.addr == addr;
+		if (found)
+			*ret = verdict.map.map.type.type.addr;
+		verdict_done(&verdict);
+	}
+	return found ? OK
+		     : error_at(&s->error, ERROR_NOT_FOUND, addr,
+				"0x%llx is not the map of the crash: name its type, "
+				"as in "
+				"'map[string]int'",
+				(unsigned long long)addr);
+}
+
+static enum status choose_type(struct session *s, const char *name, uint64_t addr, uint64_t *ret)
+{
+	uint64_t type;
+	struct type t;
+	if (!name)
+		return find_type(s, addr, ret);
+	if (!type_by_name(s->rt, name, &type) &&
+	    !(strncmp(name, "0x", 2) == 0 && parse_addr(name, &type)))
+		return error_set(&s->error, ERROR_NOT_FOUND, "the program has no type called %s",
+				 name);
+	if (type_read(s->rt, type, &t, &s->error) != OK)
+		return FAILED;
+	if (t.kind != KIND_MAP)
+		return error_set(&s->error, ERROR_MISMATCH, "%s is no map type", name);
+	*ret = type;
+	return OK;
+}
+
 int map_run(const struct options *options)
 {
-	(void)options;
-	return EXIT_NOTHING;
+	AUTO_SESSION struct session s;
+	uint64_t limit, addr, type;
+	if (!option_number(options, OPTION_LIMIT,
+			   option_given(options, OPTION_JSON) ? 0 : ENTRIES_DEFAULT, &limit))
+		return EXIT_USAGE;
+	if (!parse_addr(options->operands[1], &addr)) {
+		fprintf(stderr, "mapcrash map: not an address: %s\n", options->operands[1]);
+		return EXIT_USAGE;
+	}
+	int status = session_open(&s, options);
+	if (status != EXIT_SHOWN)
+		return status;
+
+	struct map map;
+	const char *name = options->operand_count > 2 ? options->operands[2] : NULL;
+	if (choose_type(&s, name, addr, &type) != OK ||
+	    map_open(s.rt, type, addr, &map, &s.error) != OK)
+		return session_fail(&s);
+	struct check_report report = {0};
+	bool check = option_given(options, OPTION_CHECK);
+	if (check && map_check(s.rt, &map, &report, &s.error) != OK)
+		return session_fail(&s);
+	bool complete =
+		s.json ? map_json(stdout, s.rt, &s.source, &map, check ? &report : NULL, limit)
+		       : map_text(&s.page, s.rt, &map, check ? &report : NULL, limit);
+	check_report_done(&report);
+	if (!s.json)
+		page_notes(&s.page, &s.notes);
+	status = session_end(&s);
+	return status == EXIT_SHOWN && !complete ? EXIT_GAPS : status;
 }
