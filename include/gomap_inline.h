@@ -277,9 +277,12 @@ static GOMAP_INLINE void gomap_impl_end_write(struct gomap *m, enum gomap_impl_h
 	(void)op, (void)key, (void)site;
 	m->flags &= (uint8_t)~GOMAP_HASH_WRITING;
 	if (GOMAP_LIKELY(hold == GOMAP_HELD_BY_BIAS))
-		__atomic_store_n(&m->turn, m->turn + 1, __ATOMIC_RELEASE);
+		__atomic_store_n(&m->turn, __atomic_load_n(&m->turn, __ATOMIC_RELAXED) + 1,
+				 __ATOMIC_RELEASE);
 	else
-		__atomic_store_n(&m->writer, m->writer & ~GOMAP_BUSY, __ATOMIC_RELEASE);
+		__atomic_store_n(&m->writer,
+				 __atomic_load_n(&m->writer, __ATOMIC_RELAXED) & ~GOMAP_BUSY,
+				 __ATOMIC_RELEASE);
 #elif GOMAP_DETECT == GOMAP_DETECT_GO
 	(void)hold;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);

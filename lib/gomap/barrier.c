@@ -37,7 +37,7 @@ bool barrier_available(void)
 void barrier_everywhere(void)
 {
 	int saved = errno;
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	GOMAP_FENCE(__ATOMIC_SEQ_CST);
 	/* a child of fork may have to register anew */
 	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) != 0 &&
 	    membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0)
