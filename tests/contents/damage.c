@@ -370,8 +370,8 @@ static void damage_strings(const struct map *map)
 	restore(&o);
 }
 
-/* What a line of the listing asks for: a map of at least 1000 entries of the type, growing or not. */
-static bool open_line(char *line, const char *type_name, bool growing, struct map *ret)
+/* The map of a line of the listing, if it has the type and at least 1000 entries. */
+static bool open_line(char *line, const char *type_name, struct map *ret)
 {
 	uint64_t type;
 	char *name = strchr(line, ' ');
@@ -382,7 +382,7 @@ static bool open_line(char *line, const char *type_name, bool growing, struct ma
 	if (!type_by_name(rt, type_name, &type) ||
 	    map_open(rt, type, strtoull(line, NULL, 16), ret, NULL) != OK)
 		fatal("a map of the listing is not there");
-	return ret->growing == growing;
+	return true;
 }
 
 int main(int argc, char **argv)
@@ -403,11 +403,11 @@ int main(int argc, char **argv)
 	size_t cap = 0;
 	while (getline(&line, &cap, stdin) > 0) {
 		struct map map;
-		if (open_line(line, "map[uint64]int32", false, &map))
+		if (open_line(line, "map[uint64]int32", &map))
 			words = map;
-		if (open_line(line, "map[string]string", false, &map))
+		if (open_line(line, "map[string]string", &map))
 			strings = map;
-		if (!rt->swiss && open_line(line, "map[string]int", true, &map))
+		if (open_line(line, "map[string]int", &map) && map.growing)
 			growing = map;
 	}
 	free(line);

@@ -159,6 +159,7 @@ func main() {
 	interfaceKeys()
 	onlyValues()
 	mixtures()
+	shapes()
 	longStrings()
 	states()
 	out.Flush()
