@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static void fill(struct error *err, enum error_code code, uint64_t addr, const char *fmt,
-		 va_list ap)
+[[gnu::format(printf, 4, 0)]] static void fill(struct error *err, enum error_code code,
+					       uint64_t addr, const char *fmt, va_list ap)
 {
 	err->code = code;
 	err->sys = 0;

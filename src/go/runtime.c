@@ -10,15 +10,14 @@
 #include "go/waitreason.h"
 
 /* Which design of map the binary has: by its functions, because go1.24 and go1.25 can be built with
- * either (GOEXPERIMENT=noswissmap). */
+ * either (GOEXPERIMENT=noswissmap). Both functions are in every binary of their design: the runtime
+ * itself grows maps. */
 static bool has_swiss_maps(const struct runtime *rt)
 {
 	struct function fn;
-	if (rt->version.minor < 24)
-		return false;
-	return pclntab_by_name(rt->pclntab, "internal/runtime/maps.NewTable", &fn) ||
-	       pclntab_by_name(rt->pclntab, "internal/runtime/maps.newTable", &fn) ||
-	       !pclntab_by_name(rt->pclntab, "runtime.hashGrow", &fn);
+	return rt->version.minor >= 24 &&
+	       (pclntab_by_name(rt->pclntab, "internal/runtime/maps.newTable", &fn) ||
+		!pclntab_by_name(rt->pclntab, "runtime.hashGrow", &fn));
 }
 
 static enum status read_all(struct runtime *rt, struct error *err)

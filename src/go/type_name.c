@@ -332,7 +332,8 @@ static void make_index(struct runtime *rt, struct type_cache *cache)
 		if (!ARRAY_PUSH(cache->index, cache->index_count, cap, entry))
 			break;
 	}
-	qsort(cache->index, cache->index_count, sizeof(*cache->index), compare_entries);
+	if (cache->index_count)
+		qsort(cache->index, cache->index_count, sizeof(*cache->index), compare_entries);
 }
 
 bool type_by_name(struct runtime *rt, const char *name, uint64_t *ret)

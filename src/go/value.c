@@ -65,6 +65,18 @@ static void append_unreadable(struct render *r, uint64_t addr, const struct erro
 	r->complete = false;
 }
 
+/* The same for a value at place, which is short of bytes. */
+static void append_missing(struct render *r, const struct place *place, const struct error *err)
+{
+	if (!place->held) {
+		append_unreadable(r, err->addr, err);
+		return;
+	}
+	text_append(r->text, "<unreadable>");
+	notes_add_error(r->rt->notes, "go", "value", err);
+	r->complete = false;
+}
+
 static void append_word(struct render *r, uint64_t word)
 {
 	if (word)
@@ -203,7 +215,7 @@ static void append_value(struct render *r, const struct type *type, const struct
 		return;
 	}
 	if (!place_read(r, place, b, type->size, &err)) {
-		append_unreadable(r, err.addr, &err);
+		append_missing(r, place, &err);
 		return;
 	}
 	switch (type->kind) {

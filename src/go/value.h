@@ -5,8 +5,9 @@
  * -1, bits): 1e+06, NaN, +Inf, -0. complex: (1+2i). strings: as strconv.Quote. pointers, chans,
  * funcs, maps, unsafe pointers: 0xc000012345, nil. slices and arrays: [1 2 3], the first
  * VALUE_ELEMENTS_MAX of them, then " ...+N". structs: {A:1 B:"x"}. interfaces: int(5),
- * main.T({A:1}), nil. Below VALUE_DEPTH_MAX: "...". What cannot be read is <unreadable 0x...>, and a
- * note. tests/programs/contents/render.go prints the same text from inside Go.
+ * main.T({A:1}), nil. Below VALUE_DEPTH_MAX: "...". What cannot be read is <unreadable 0x...> (of
+ * bytes that we hold, <unreadable>), and a note. tests/programs/contents/render.go prints the same
+ * text from inside Go.
  */
 #ifndef GO_VALUE_H
 #define GO_VALUE_H

@@ -179,8 +179,7 @@ static void damage_any(const struct map *map)
 	uint64_t word = load_u64(o.bytes + (key - c.addr));
 	uint8_t tag = o.bytes[full];
 
-	/* A tag still, not a mark. */
-	put_u8(&o, c.addr + full, hmap ? (tag < 0x80 ? tag + 0x80 : tag - 0x40) : tag ^ 0x10);
+	put_u8(&o, c.addr + full, tag ^ 0x10);
 	expect(map, CHECK_TAG, key, "a tag of another hash");
 	put_u8(&o, c.addr + full, tag);
 
