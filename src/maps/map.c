@@ -37,6 +37,10 @@ static bool slots_fit(uint64_t off, uint64_t stride, uint64_t size, uint64_t con
 static enum status check_geometry(const struct map *map, struct error *err)
 {
 	const struct map_type *t = &map->type;
+	if (t->slot_key_size != (t->indirect_key ? 8 : t->key_size) ||
+	    t->slot_elem_size != (t->indirect_elem ? 8 : t->elem_size))
+		return error_at(err, ERROR_FORMAT, t->type.addr,
+				"map type: its slots do not fit its key and element types");
 	if (map->design == MAP_SWISS) {
 		if (t->group_size <= CONTAINER_SIZE_MAX &&
 		    slots_fit(t->keys_off, t->key_stride, t->slot_key_size, t->group_size) &&

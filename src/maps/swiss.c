@@ -107,12 +107,25 @@ static enum status read_groups(struct map_walk *walk, const struct swiss_table *
 	s->has_missing = true;
 	memset(s->missing, 0, sizeof(s->missing));
 	uint64_t missing = 0;
-	for (uint64_t i = 0; i < count; i++) {
+	for (uint64_t i = 0; i < count;) {
+		struct error fault;
 		if (memory_read(memory, table->groups + i * size, s->groups + i * size, size,
-				NULL) != OK) {
-			s->missing[i / 8] |= 1 << i % 8;
-			missing++;
+				&fault) == OK) {
+			i++;
+			continue;
 		}
+		/* On to the first group that begins behind the hole. */
+		struct memory_range r;
+		uint64_t next = count;
+		if (memory_range_at(memory, fault.addr, &r)) {
+			uint64_t from = r.start > fault.addr ? r.start : fault.addr + 1;
+			uint64_t to = from > table->groups ? from - table->groups : 0;
+			next = to > count * size ? count : (to + size - 1) / size;
+		}
+		if (next <= i)
+			next = i + 1;
+		for (; i < next; i++, missing++)
+			s->missing[i / 8] |= 1 << i % 8;
 	}
 	map_walk_trouble(walk, CHECK_UNREADABLE, table->groups,
 			 "%" PRIu64 " of the %" PRIu64 " groups at 0x%" PRIx64 " are unreadable",
