@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "go/program.h"
+#include "target/relocations.h"
 
 /*
  * Offsets in runtime.moduledata (runtime/symtab.go). Up to ebss they are the same in 1.18 to 1.27;
@@ -187,9 +188,14 @@ enum status module_read(struct target *target, const struct pclntab *tab,
 				 "built by Go 1.%d; versions before 1.18 are not supported",
 				 version->minor);
 	/* The file tells where it lies in one pass over mapped bytes; but a linker may leave pointers
-	 * to the loader alone (lld and mold do), and then only memory has them. */
-	if (program_scan_file(target, PROGRAM_WRITABLE, find_module, &search) ||
-	    program_scan_memory(target, find_module, &search)) {
+	 * to the loader alone (lld and mold do): then memory has them, or, for an executable that does
+	 * not run, we are the loader. */
+	bool found = program_scan_file(target, PROGRAM_WRITABLE, find_module, &search);
+	if (!found && target->kind != TARGET_EXECUTABLE)
+		found = program_scan_memory(target, find_module, &search);
+	else if (!found && relocations_apply(target->exe) > 0)
+		found = program_scan_file(target, PROGRAM_WRITABLE, find_module, &search);
+	if (found) {
 		*ret = search.module;
 		return OK;
 	}

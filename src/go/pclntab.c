@@ -249,9 +249,8 @@ enum status pclntab_open(struct target *target, struct pclntab **ret, struct err
 			*err = search.err;
 		return FAILED;
 	}
-	return error_set(err, ERROR_NOT_FOUND,
-			 "no Go function table (pclntab) in the %s; is it a Go program?",
-			 target->exe ? "executable" : "core, whose executable is missing");
+	return error_set(err, ERROR_NOT_FOUND, "no Go function table (pclntab) in the %s",
+			 target->exe ? "executable" : "core, and its executable is missing");
 }
 
 uint64_t pclntab_addr(const struct pclntab *tab)

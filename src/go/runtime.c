@@ -35,10 +35,10 @@ static enum status read_all(struct runtime *rt, struct error *err)
 			  rt->version.text);
 	if (pclntab_open(target, &rt->pclntab, err) != OK) {
 		if (!target->exe)
-			return error_prefix(err,
-					    "the core's executable (%s) is needed: name it with "
-					    "--exe FILE",
-					    rt->version.text);
+			return error_set(err, ERROR_NOT_FOUND,
+					 "a core of a program built by %s, whose executable is "
+					 "needed and missing: name it with --exe FILE",
+					 rt->version.text);
 		return FAILED;
 	}
 	if (module_read(target, rt->pclntab, &rt->version, &rt->module, err) != OK)

@@ -171,18 +171,21 @@ static void enter_list(struct render *r, uint64_t elem, const struct place *plac
 static void enter_interface(struct render *r, const struct type *type, const struct place *place,
 			    const uint8_t words[16])
 {
-	uint64_t tab = load_u64(words), dynamic = tab;
+	uint64_t tab = load_u64(words), dynamic;
 	struct type inside;
 	struct error err = {0};
 	if (tab == 0) {
 		text_append(r->text, "nil");
 		return;
 	}
-	/* An interface without methods holds the type itself. */
-	if ((type->method_count && !type_of_itab(r->rt, tab, &dynamic)) ||
-	    type_read(r->rt, dynamic, &inside, &err) != OK) {
-		if (err.code == ERROR_NONE)
-			(void)error_at(&err, ERROR_FORMAT, tab, "an interface's word is no itab");
+	/* An interface without methods holds the type itself, others an itab. */
+	if (!type_of_itab(r->rt, tab, &dynamic) || (dynamic == tab) != (type->method_count == 0)) {
+		(void)error_at(&err, ERROR_FORMAT, tab, "the first word of an interface is no %s",
+			       type->method_count ? "itab" : "type");
+		append_unreadable(r, tab, &err);
+		return;
+	}
+	if (type_read(r->rt, dynamic, &inside, &err) != OK) {
 		append_unreadable(r, tab, &err);
 		return;
 	}

@@ -140,7 +140,8 @@ static bool find_blob(void *context, const struct program_piece *piece)
 /*
  * Without a blob (some packagers cut it out) the version is still in the string variable
  * runtime.buildVersion: bytes "go1.N[.N]" in read-only data, and a string header in data that points
- * at them. The bytes alone would not do: they have no end and stand in other strings too.
+ * at them. The linker itself puts them there, as it does for -X, and ends them with a NUL
+ * (cmd/link/internal/ld/data.go, addstrdata), which strings of the program have none of.
  */
 enum {
 	HINTS_MAX = 4096, /* texts "go1." that are held: real programs have a handful */
@@ -219,8 +220,8 @@ static bool find_headers(void *context, const struct program_piece *piece)
 		char text[BUILD_VERSION_MAX];
 		struct go_version v;
 		if (!bsearch(&addr, hints->list, hints->count, sizeof(addr), compare_addr) ||
-		    !read_static(hints->target, addr, text, n) || !is_version_text(text, n) ||
-		    !version_of_bytes(text, n, &v))
+		    !read_static(hints->target, addr, text, n + 1) || text[n] != 0 ||
+		    !is_version_text(text, n) || !version_of_bytes(text, n, &v))
 			continue;
 		if (!hints->found || v.minor > hints->best.minor ||
 		    (v.minor == hints->best.minor && v.patch > hints->best.patch)) {

@@ -141,6 +141,26 @@ static void an_interface_shows_its_dynamic_type(void **state)
 	forge_done(&v.t.forge);
 }
 
+static void a_type_is_no_itab_and_an_itab_no_type(void **state)
+{
+	(void)state;
+	struct values v;
+	AUTO_TEXT struct text text = TEXT_INIT;
+	values_init(&v);
+	blob_u64(&v.data, v.number);
+	blob_u64(&v.data, DATA);
+	uint64_t itab = DATA + blob_u64(&v.data, v.stringer);
+	blob_u64(&v.data, v.number);
+	blob_u64(&v.data, 0x1234 + (uint32_t)(v.number - TYPES_ADDR));
+	uint64_t swapped = DATA + blob_u64(&v.data, itab);
+	blob_u64(&v.data, DATA);
+	values_ready(&v);
+	assert_false(value_render(&v.t.forge.rt, v.stringer, DATA, &text));
+	assert_false(value_render(&v.t.forge.rt, v.empty, swapped, &text));
+	assert_int_equal(v.t.forge.notes.count, 2);
+	forge_done(&v.t.forge);
+}
+
 static void what_is_eight_levels_down_is_left_out(void **state)
 {
 	(void)state;
@@ -225,8 +245,11 @@ static void what_cannot_be_read_is_said_and_the_rest_is_shown(void **state)
 	assert_false(value_render(&v.t.forge.rt, 0xbad, DATA, &text));
 	assert_string_equal(text.s, "<unreadable 0xbad>");
 	text_clear(&text);
-	/* An interface whose first word is no type. */
+	/* Interfaces whose first word is no itab, and no type. */
 	assert_false(value_render(&v.t.forge.rt, v.stringer, DATA, &text));
+	assert_string_equal(text.s, "<unreadable 0x7>");
+	text_clear(&text);
+	assert_false(value_render(&v.t.forge.rt, v.empty, DATA, &text));
 	assert_string_equal(text.s, "<unreadable 0x7>");
 	forge_done(&v.t.forge);
 }
@@ -259,6 +282,7 @@ int main(void)
 		cmocka_unit_test(a_struct_names_all_its_fields),
 		cmocka_unit_test(a_list_is_cut_after_sixteen),
 		cmocka_unit_test(an_interface_shows_its_dynamic_type),
+		cmocka_unit_test(a_type_is_no_itab_and_an_itab_no_type),
 		cmocka_unit_test(what_is_eight_levels_down_is_left_out),
 		cmocka_unit_test(a_slice_that_holds_itself_ends_at_the_depth),
 		cmocka_unit_test(a_value_of_too_many_parts_is_cut_and_noted),
