@@ -132,8 +132,8 @@ static enum status validate(const struct module_search *search, const struct mod
 				"moduledata: %lu types listed in %lu bytes of types",
 				(unsigned long)m->typelink_count,
 				(unsigned long)(m->etypes - m->types));
-	/* Without the executable its read-only parts are missing, and that is no fault of theirs. */
-	if (search->target->exe &&
+	/* What a core lacks, cut off or left out with the executable, is no fault of these fields. */
+	if (search->target->exe && !search->target->truncated &&
 	    (!is_mapped(search->target, m->text) || !is_mapped(search->target, m->types) ||
 	     !is_mapped(search->target, m->gofunc)))
 		return error_at(err, ERROR_FORMAT, m->addr,
