@@ -164,6 +164,30 @@ size_t variables_of_frame(struct runtime *rt, const struct frame *frame, struct 
 	return count;
 }
 
+size_t variables_captured(struct runtime *rt, uint64_t pc, struct variable **ret)
+{
+	struct dwarf_info *info = dwarf_info(rt);
+	struct scope_variable *found;
+	struct variable *list = NULL;
+	size_t count = 0, cap = 0;
+	if (!info)
+		return 0;
+	size_t found_count = scope_variables(info, pc - rt->target->bias, &found);
+	for (size_t i = 0; i < found_count; i++) {
+		struct variable var = {.closure_offset = found[i].closure_offset};
+		if (!found[i].closure_offset)
+			continue;
+		if (!describe(rt, &found[i].die, found[i].name, &var) ||
+		    !ARRAY_PUSH(list, count, cap, var)) {
+			variable_done(&var);
+			break;
+		}
+	}
+	free(found);
+	*ret = list;
+	return count;
+}
+
 static bool in_module_data(const struct module *m, uint64_t addr)
 {
 	return (addr >= m->noptrdata && addr < m->enoptrdata) ||

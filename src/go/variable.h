@@ -38,6 +38,9 @@ struct variable {
  * variables_free. */
 size_t variables_of_frame(struct runtime *rt, const struct frame *frame, struct variable **ret);
 void variables_free(struct variable *list, size_t count);
+/* The variables that a closure with its code at pc has captured: name, types and closure_offset only.
+ * 0 without DWARF, and before Go 1.23. The list is the caller's: variables_free. */
+size_t variables_captured(struct runtime *rt, uint64_t pc, struct variable **ret);
 /* Frees what one variable owns. */
 void variable_done(struct variable *variable);
 
