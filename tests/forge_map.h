@@ -136,7 +136,10 @@ static inline void forge_make_map_type(struct forge *f, enum forge_kind key, enu
 	const struct layout *l = &f->rt->layout;
 	bool ik = key == FORGE_BIG, ie = elem == FORGE_BIG;
 	uint64_t ks = ik ? 8 : forge_kind_size(key), es = ie ? 8 : forge_kind_size(elem);
-	forge_type(f, addr, 8, KIND_MAP, 0);
+	/* The pointer itself stands in an interface: a bit of the kind, from 1.26 on of the tflag. */
+	enum { DIRECT_IFACE = 32 };
+	forge_type(f, addr, 8, f->rt->swiss ? KIND_MAP : KIND_MAP | DIRECT_IFACE,
+		   f->rt->swiss ? DIRECT_IFACE : 0);
 	if (!f->rt->swiss) {
 		forge_u64(t + l->old_maptype.key, forge_type_addr(key));
 		forge_u64(t + l->old_maptype.elem, forge_type_addr(elem));

@@ -7,15 +7,18 @@
 
 #include "base/bytes.h"
 #include "base/cleanup.h"
+#include "go/callsite.h"
 #include "go/stack.h"
 #include "go/variable.h"
+#include "maps/guess.h"
 #include "maps/heapwalk.h"
+#include "maps/mapcalls.h"
 
 enum {
 	SCAN_SIZE = 1 << 20, /* memory is searched so much at a time */
 	/* Frames whose variables are looked up. A program with more has them in goroutines that do the
 	 * same thing; each look-up costs some microseconds. */
-	FRAMES_MAX = 200000,
+	FRAMES_MAX = 2000000,
 	CACHE_BITS = 14,
 };
 
@@ -32,9 +35,10 @@ static struct shape_ref ref_of(const struct variable *var)
 	return (struct shape_ref){var->type, var->type ? 0 : var->type_die};
 }
 
-/* Package variables in [start, end), which DWARF gives types. */
-static void follow_globals(struct heap_walk *walk, uint64_t start, uint64_t end)
+/* Package variables in [start, end), which DWARF gives types; returns how many it does. */
+static size_t follow_globals(struct heap_walk *walk, uint64_t start, uint64_t end)
 {
+	size_t typed = 0;
 	for (uint64_t addr = start; addr < end;) {
 		struct variable var;
 		uint64_t offset;
@@ -42,12 +46,15 @@ static void follow_globals(struct heap_walk *walk, uint64_t start, uint64_t end)
 			addr = (addr | 7) + 1;
 			continue;
 		}
-		if (var.type || var.type_die)
+		if (var.type || var.type_die) {
 			heap_walk_value(walk, ref_of(&var), var.addr, var.name, OWNER_FIELD);
+			typed++;
+		}
 		uint64_t next = var.addr + var.size;
 		addr = next > addr ? next : (addr | 7) + 1;
 		variable_done(&var);
 	}
+	return typed;
 }
 
 /* A variable of a frame: in memory, in registers, or, when it escaped, behind the pointer "&x". */
@@ -95,6 +102,25 @@ static bool follow_stacks(struct heap_walk *walk, const struct goroutines *gorou
 	}
 	stack_walk_done(&stack);
 	return frames < FRAMES_MAX;
+}
+
+/* Maps in package variables, or one pointer from there, as the code of their users names them: where
+ * DWARF is missing, a call of a map function still has the map's type beside it. */
+static void follow_code(struct heap_walk *walk)
+{
+	struct map_calls calls;
+	if (map_calls_find(walk->rt, &calls, NULL) != OK)
+		return;
+	for (size_t i = 0; i < calls.count && !walk->stopped; i++) {
+		const struct map_call *call = &calls.list[i];
+		struct argument type, map;
+		if (call_argument(walk->rt, &call->caller, call->addr, NULL, 0, &type) &&
+		    type.source == ARGUMENT_CONSTANT &&
+		    call_argument(walk->rt, &call->caller, call->addr, NULL, 1, &map) &&
+		    map.source == ARGUMENT_MEMORY)
+			heap_walk_map(walk, type.value, map.value, map.loaded_from, 0);
+	}
+	map_calls_done(&calls);
 }
 
 /*
@@ -204,6 +230,19 @@ static enum status take_maps(struct heap_walk *walk, struct found_maps *ret, str
 	return OK;
 }
 
+/* Without DWARF: maps that nothing typed leads to. */
+static void guess(struct heap_walk *walk)
+{
+	struct error err;
+	size_t before = walk->map_count;
+	if (guess_maps(walk, &err) != OK)
+		notes_add_error(walk->rt->notes, "maps", "search for maps by their bytes", &err);
+	notes_add(walk->rt->notes, "maps", 0,
+		  "no DWARF: %zu maps were found by their bytes, and maps of fewer than %d entries "
+		  "may be missing",
+		  walk->map_count - before, GUESS_ENTRIES_MIN);
+}
+
 enum status maps_find(struct runtime *rt, const struct goroutines *goroutines,
 		      struct found_maps *ret, struct error *err)
 {
@@ -211,10 +250,14 @@ enum status maps_find(struct runtime *rt, const struct goroutines *goroutines,
 	struct heap_walk walk;
 	if (heap_walk_init(&walk, rt, err) != OK)
 		return FAILED;
-	follow_globals(&walk, m->noptrdata, m->enoptrbss);
+	bool typed = follow_globals(&walk, m->noptrdata, m->enoptrbss) > 0;
 	bool all_frames = follow_stacks(&walk, goroutines);
 	walk.trusted = false;
-	if (search_interfaces(&walk, err) != OK) {
+	follow_code(&walk);
+	enum status status = search_interfaces(&walk, err);
+	if (status == OK && !typed)
+		guess(&walk);
+	if (status != OK) {
 		heap_walk_done(&walk);
 		return FAILED;
 	}
@@ -229,9 +272,10 @@ enum status maps_find(struct runtime *rt, const struct goroutines *goroutines,
 		notes_add(rt->notes, "maps", 0,
 			  "variables of the first %d frames only were searched for maps",
 			  FRAMES_MAX);
-	enum status status = take_maps(&walk, ret, err);
+	status = take_maps(&walk, ret, err);
 	if (status == OK)
-		ret->complete = !walk.lost && !walk.stopped && !walk.graph.full && all_frames;
+		ret->complete = typed && !walk.lost && !walk.stopped && !walk.graph.full &&
+				all_frames;
 	heap_walk_done(&walk);
 	return status;
 }

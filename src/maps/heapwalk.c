@@ -18,6 +18,7 @@ enum {
 	OWNER_MAX = 300,
 	/* A closure is code and what it captured; a hostile core could name any number of functions. */
 	CLOSURES_MAX = 1 << 16,
+	GUESSES_MAX = 8 << 20, /* 128 MB of them; then words are followed as one thing only */
 };
 
 struct closure {
@@ -45,6 +46,7 @@ void heap_walk_done(struct heap_walk *walk)
 {
 	type_graph_done(&walk->graph);
 	marks_done(&walk->marks);
+	u64set_done(&walk->guesses);
 	for (size_t i = 0; i < walk->map_count; i++)
 		free(walk->maps[i].found.owner);
 	for (size_t i = 0; i < walk->owner_count; i++)
@@ -61,6 +63,19 @@ void heap_walk_done(struct heap_walk *walk)
 static bool is_readable(const struct heap_walk *walk, uint64_t addr)
 {
 	return memory_origin(walk->rt->target->memory, addr) != ORIGIN_NONE;
+}
+
+/* Whether the word at addr is to be followed as what the edge says: for the first time. One that is only
+ * guessed to be that may turn out to be something else, and is then followed as that too. */
+static bool follow_once(struct heap_walk *walk, uint64_t addr, const struct edge *edge)
+{
+	if (walk->trusted || walk->guesses.count >= GUESSES_MAX)
+		return marks_set(&walk->marks, addr);
+	if (marks_has(&walk->marks, addr))
+		return false;
+	uint64_t what = (uint64_t)edge->node << 3 | edge->kind;
+	uint64_t hash = addr ^ what * 0x9e3779b97f4a7c15;
+	return u64set_add(&walk->guesses, hash ? hash : 1);
 }
 
 /* A pointer that leads nowhere: a loss where the core may lack the memory, else rubbish. */
@@ -149,15 +164,15 @@ static bool index_reserve(struct heap_walk *walk)
 	return walk->index != NULL;
 }
 
-/* Whether the first entries' tags and places are those of their hashes; with no entries, whether all
- * slots are free. */
+/* Whether the first entries' tags are those of their hashes, but for one that a racing writer may have
+ * left half written; with no entries, whether all slots are free. */
 static bool entries_prove(struct heap_walk *walk, const struct map *map)
 {
 	AUTO_MAP_WALK struct map_walk *w = NULL;
 	const struct hash_plan *plan = NULL;
 	struct check_report unused = {0};
 	struct map_entry e;
-	unsigned seen = 0;
+	unsigned seen = 0, wrong = 0;
 	if (!walk->hasher_tried) {
 		walk->hasher_tried = true;
 		if (hasher_new(walk->rt, &walk->hasher, NULL) != OK)
@@ -177,10 +192,11 @@ static bool entries_prove(struct heap_walk *walk, const struct map *map)
 		    OK)
 			good = false;
 		else if (plan && hash_key(walk->hasher, plan, key, seed, &hash) == HASH_OK)
-			good = map_tag(map, hash) == e.tag;
+			wrong += map_tag(map, hash) != e.tag;
 	}
 	free(key);
-	good = good && w->complete && (seen > 0) == (map->count > 0);
+	good = good && w->complete && (seen > 0) == (map->count > 0) &&
+	       (!wrong || seen > 4 * wrong);
 	check_report_done(&unused);
 	return good;
 }
@@ -208,6 +224,13 @@ static bool proves_to_be_map(struct heap_walk *walk, const struct map *map)
 	return map->dir_ptr ? entries_prove(walk, map) : true;
 }
 
+/* Whether a type is the stand-in that generic code has for several: map[go.shape.string]int. */
+static bool is_shape(struct heap_walk *walk, uint64_t type)
+{
+	const char *name = type_name(walk->rt, type);
+	return name && strstr(name, "go.shape.");
+}
+
 /* Takes up the map at addr, which the word at holder refers to. A map that is there already gets a
  * better owner, if this is one. */
 static void add_map(struct heap_walk *walk, uint32_t node, uint64_t addr, uint64_t holder,
@@ -215,7 +238,7 @@ static void add_map(struct heap_walk *walk, uint32_t node, uint64_t addr, uint64
 {
 	AUTO_FREE char *name = owner.text;
 	struct met_map met = {
-		.found = {addr, walk->graph.nodes[node].ref.type, NULL, holder},
+		.found = {.addr = addr, .type = walk->graph.nodes[node].ref.type, .holder = holder},
 		.node = node,
 		.rank = owner.rank,
 	};
@@ -229,6 +252,10 @@ static void add_map(struct heap_walk *walk, uint32_t node, uint64_t addr, uint64
 	size_t place = index_place(walk, addr);
 	if (walk->index[place]) {
 		struct met_map *old = &walk->maps[walk->index[place] - 1];
+		if (is_shape(walk, old->found.type) && !is_shape(walk, met.found.type)) {
+			old->found.type = met.found.type;
+			old->node = node;
+		}
 		if (walk->trusted && owner.rank > old->rank && met.found.type == old->found.type) {
 			free(old->found.owner);
 			old->found.owner = TAKE(name);
@@ -373,7 +400,8 @@ static void follow(struct heap_walk *walk, const struct heap_item *item, const s
 			follow_interface(walk, type, at, item, addr, edge);
 		break;
 	case EDGE_FUNC:
-		follow_closure(walk, word);
+		if (walk->graph.has_closures)
+			follow_closure(walk, word);
 		break;
 	case EDGE_ARRAY:
 		break;
@@ -407,7 +435,7 @@ static void follow_value(struct heap_walk *walk, const struct heap_item *item, u
 			 OK)
 			continue;
 		/* Zero words may be marked again: they cost nothing. */
-		if (load_u64(w) && marks_set(&walk->marks, addr + edge.offset))
+		if (load_u64(w) && follow_once(walk, addr + edge.offset, &edge))
 			follow(walk, item, &edge, addr, w);
 	}
 }
@@ -449,10 +477,11 @@ static void follow_item(struct heap_walk *walk, struct heap_item item)
 /* Follows the items above base. */
 static void drain(struct heap_walk *walk, size_t base)
 {
-	while (walk->item_count > base && !walk->stopped && !walk->marks.failed)
+	while (walk->item_count > base && !walk->stopped && !walk->marks.failed &&
+	       !walk->guesses.failed)
 		follow_item(walk, walk->items[--walk->item_count]);
 	walk->item_count = base;
-	if (walk->marks.failed)
+	if (walk->marks.failed || walk->guesses.failed)
 		walk->stopped = true;
 }
 
@@ -524,17 +553,34 @@ void heap_walk_words(struct heap_walk *walk, struct shape_ref type, const uint64
 
 void heap_walk_interface(struct heap_walk *walk, uint64_t type, uint64_t addr)
 {
-	if (!marks_set(&walk->marks, addr))
+	struct edge edge = {.kind = EDGE_EFACE};
+	if (!follow_once(walk, addr, &edge))
 		return;
 	follow_interface(walk, type, addr, NULL, 0, NULL);
 	follow_all(walk);
 }
 
-void heap_walk_map(struct heap_walk *walk, uint64_t type, uint64_t addr, uint64_t holder)
+void heap_walk_map(struct heap_walk *walk, uint64_t type, uint64_t addr, uint64_t holder,
+		   unsigned fitting_types)
 {
+	const struct module *m = &walk->rt->module;
+	struct owner owner = {NULL, OWNER_NONE};
+	char text[OWNER_MAX];
+	size_t before = walk->map_count;
 	uint32_t node = type_graph_node(&walk->graph, (struct shape_ref){.type = type});
 	if (!node || walk->graph.nodes[node].kind != KIND_MAP)
 		return;
-	add_map(walk, node, addr, holder, (struct owner){NULL, OWNER_NONE});
+	if (holder >= m->noptrdata && holder < m->enoptrbss) {
+		snprintf(text, sizeof(text), "package variable at 0x%" PRIx64, holder);
+		owner = (struct owner){strdup(text), OWNER_FIELD};
+	}
+	add_map(walk, node, addr, holder, owner);
+	if (walk->map_count > before)
+		walk->maps[before].found.fitting_types = fitting_types;
 	follow_all(walk);
+}
+
+bool heap_walk_has(const struct heap_walk *walk, uint64_t addr)
+{
+	return walk->index && walk->index[index_place(walk, addr)];
 }

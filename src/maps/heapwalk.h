@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/u64set.h"
 #include "go/variable.h"
 #include "maps/find.h"
 #include "maps/hash.h"
@@ -50,7 +51,8 @@ struct owner {
 struct heap_walk {
 	struct runtime *rt;
 	struct type_graph graph;
-	struct word_marks marks;
+	struct word_marks marks; /* words that were followed */
+	struct u64set guesses; /* words, and what they were taken for, that may be something else */
 	struct met_map *maps;
 	size_t map_count, map_cap;
 	uint32_t *
@@ -83,8 +85,10 @@ void heap_walk_words(struct heap_walk *walk, struct shape_ref type, const uint64
 		     unsigned known, const char *owner, enum owner_rank rank);
 /* Follows the interface value at addr: type is its dynamic type, and the data word stands behind. */
 void heap_walk_interface(struct heap_walk *walk, uint64_t type, uint64_t addr);
-/* A map of the given map type that something at holder refers to; found there for the first time, its
- * entries are followed. */
-void heap_walk_map(struct heap_walk *walk, uint64_t type, uint64_t addr, uint64_t holder);
+/* A map of the given map type that something at holder refers to. fitting_types as in found_map. */
+void heap_walk_map(struct heap_walk *walk, uint64_t type, uint64_t addr, uint64_t holder,
+		   unsigned fitting_types);
+/* Whether the map with its header at addr was met. */
+bool heap_walk_has(const struct heap_walk *walk, uint64_t addr);
 
 #endif

@@ -125,6 +125,10 @@ bool map_walk_spend(struct map_walk *walk, uint64_t n);
 [[gnu::format(printf, 4, 5)]] void map_walk_trouble(struct map_walk *walk, enum check_kind kind,
 						    uint64_t addr, const char *fmt, ...);
 
+/* Whether a map type's geometry is one that the walks can rely on: no slot reaches out of its container,
+ * and each has the size of the key and element. On false err says what is wrong. */
+bool map_type_fits(const struct runtime *rt, const struct map_type *type, struct error *err);
+
 /* Number of the buckets before growth began: runtime/map.go, noldbuckets. */
 uint64_t hmap_old_count(const struct map *map);
 

@@ -33,30 +33,28 @@ static bool slots_fit(uint64_t off, uint64_t stride, uint64_t size, uint64_t con
 	       off + (MAP_SLOTS - 1) * stride + size <= container;
 }
 
-/* The geometry that the walks rely on: no slot reaches out of its container. */
-static enum status check_geometry(const struct map *map, struct error *err)
+bool map_type_fits(const struct runtime *rt, const struct map_type *t, struct error *err)
 {
-	const struct map_type *t = &map->type;
 	if (t->slot_key_size != (t->indirect_key ? 8 : t->key_size) ||
 	    t->slot_elem_size != (t->indirect_elem ? 8 : t->elem_size))
 		return error_at(err, ERROR_FORMAT, t->type.addr,
-				"map type: its slots do not fit its key and element types");
-	if (map->design == MAP_SWISS) {
+				"map type: its slots do not fit its key and element types") == OK;
+	if (rt->swiss) {
 		if (t->group_size <= CONTAINER_SIZE_MAX &&
 		    slots_fit(t->keys_off, t->key_stride, t->slot_key_size, t->group_size) &&
 		    slots_fit(t->elems_off, t->elem_stride, t->slot_elem_size, t->group_size))
-			return OK;
+			return true;
 		return error_at(err, ERROR_FORMAT, t->type.addr,
 				"map type: a group of %" PRIu64 " bytes cannot hold its slots",
-				t->group_size);
+				t->group_size) == OK;
 	}
 	if (t->bucket_size <= CONTAINER_SIZE_MAX && t->slot_key_size <= CONTAINER_SIZE_MAX &&
 	    t->slot_elem_size <= CONTAINER_SIZE_MAX &&
 	    MAP_SLOTS * (1 + t->slot_key_size + t->slot_elem_size) + 8 <= t->bucket_size)
-		return OK;
+		return true;
 	return error_at(err, ERROR_FORMAT, t->type.addr,
 			"map type: a bucket of %" PRIu64 " bytes cannot hold its slots",
-			t->bucket_size);
+			t->bucket_size) == OK;
 }
 
 static void read_hmap(const struct layout *layout, const uint8_t *h, struct map *map)
@@ -98,7 +96,7 @@ enum status map_open(struct runtime *rt, uint64_t type, uint64_t addr, struct ma
 	struct map map = {.addr = addr, .design = rt->swiss ? MAP_SWISS : MAP_HMAP};
 	if (type_read_map(rt, type, &map.type, err) != OK)
 		return error_prefix(err, "map type 0x%" PRIx64, type);
-	if (check_geometry(&map, err) != OK)
+	if (!map_type_fits(rt, &map.type, err))
 		return FAILED;
 
 	/* hmap is 48 or 56 bytes, Map is 48; a layout from DWARF may say anything. */

@@ -74,3 +74,12 @@ bool marks_set(struct word_marks *marks, uint64_t addr)
 	region->words[word / 64] |= bit;
 	return true;
 }
+
+bool marks_has(const struct word_marks *marks, uint64_t addr)
+{
+	uint64_t word = addr / 8 % REGION_WORDS;
+	if (!marks->regions)
+		return false;
+	const struct mark_region *region = marks->regions[place_of(marks, addr >> REGION_BITS)];
+	return region && region->words[word / 64] >> word % 64 & 1;
+}

@@ -21,5 +21,6 @@ struct word_marks {
 void marks_done(struct word_marks *marks);
 /* Marks the word that addr lies in; false when it was marked already. */
 bool marks_set(struct word_marks *marks, uint64_t addr);
+bool marks_has(const struct word_marks *marks, uint64_t addr);
 
 #endif

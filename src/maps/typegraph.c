@@ -127,8 +127,9 @@ static void add_edge(struct type_graph *graph, const struct part *part, enum edg
 		graph->full = true;
 		return;
 	}
+	bool to_map = kind == EDGE_POINTER && graph->nodes[to].kind == KIND_MAP;
 	if (*part->path &&
-	    (kind == EDGE_MAP || (kind == EDGE_POINTER && graph->nodes[to].kind == KIND_MAP))) {
+	    (kind == EDGE_MAP || kind == EDGE_EFACE || kind == EDGE_IFACE || to_map)) {
 		edge.path = strdup(part->path);
 		edge.within = part->within;
 		edge.within_path = part->within_path;
@@ -244,8 +245,7 @@ static void add_part(struct type_graph *graph, const struct part *part, struct s
 		add_edge(graph, part, shape.has_methods ? EDGE_IFACE : EDGE_EFACE, 0, 0);
 		break;
 	case KIND_FUNC:
-		if (graph->has_closures)
-			add_edge(graph, part, EDGE_FUNC, 0, 0);
+		add_edge(graph, part, EDGE_FUNC, 0, 0);
 		break;
 	case KIND_STRUCT:
 		add_struct(graph, part, &shape);
@@ -263,7 +263,9 @@ static bool leads_on(const struct type_graph *graph, const struct type_node *nod
 {
 	for (size_t i = 0; i < node->edge_count; i++) {
 		const struct edge *e = &node->edges[i];
-		if (e->kind == EDGE_MAP || !e->node || graph->nodes[e->node].leads)
+		if (e->kind == EDGE_FUNC
+			    ? graph->has_closures
+			    : e->kind == EDGE_MAP || !e->node || graph->nodes[e->node].leads)
 			return true;
 	}
 	return false;
