@@ -1,6 +1,6 @@
 // Two watchers reload the same configuration into the same map: json.Unmarshal writes into what is there.
 //
-// truth: cause=race messages="concurrent map writes"
+// truth: cause=race messages="concurrent map writes"|"concurrent map read and map write"
 // truth: map="map[string]string" owner="main.(*config).Options" shape=sparse racers=2 minimum=1.19
 package main
 
@@ -18,7 +18,7 @@ type config struct {
 var current = &config{Options: make(map[string]string)}
 
 func reload(text []byte) {
-	if err := json.Unmarshal(text, current); err != nil { // racer: assign
+	if err := json.Unmarshal(text, current); err != nil { // racer: assign read
 		panic(err)
 	}
 }

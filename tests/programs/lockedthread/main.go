@@ -20,7 +20,7 @@ func render(palette map[uint8]uint8, ready chan<- bool) {
 
 func fade(palette map[uint8]uint8) {
 	for i := 0; ; i++ {
-		palette[uint8(i)] /= 2 // racer: assign
+		palette[uint8(i)] /= 2 // racer: read assign
 	}
 }
 

@@ -1,7 +1,8 @@
 // A scratch object goes back to its sync.Pool while a helper still counts in it: the next one to get it
-// from the pool shares its map. The loop that deletes every key is one call of the runtime that clears.
+// from the pool shares its map. The loop that deletes every key is one call that clears, or in Go 1.19 the loop
+// that it looks like.
 //
-// truth: cause=race messages="concurrent map writes"|"concurrent map read and map write"
+// truth: cause=race messages="concurrent map writes"|"concurrent map iteration and map write"|"concurrent map read and map write"
 // truth: map="map[string]int" owner="main.(*scratch).words" shape=sparse racers=many minimum=1.19
 package main
 
@@ -19,8 +20,8 @@ type scratch struct {
 var scratches = sync.Pool{New: func() interface{} { return &scratch{words: make(map[string]int)} }}
 
 func (s *scratch) reset() {
-	for word := range s.words { // racer: clear
-		delete(s.words, word)
+	for word := range s.words { // racer: clear iterate
+		delete(s.words, word) // racer: delete
 	}
 }
 
