@@ -1,4 +1,4 @@
-// The program of the article that the project answers, unchanged.
+// The program of the article that the project answers, unchanged but for the comments.
 //
 // truth: cause=race messages="concurrent map writes"
 // truth: map="map[int]int" owner="main.main.m" minimum=1.19
