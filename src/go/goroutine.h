@@ -80,7 +80,8 @@ enum status go_thread_read(struct runtime *rt, size_t index, struct go_thread *r
 const char *goroutine_state(struct runtime *rt, const struct goroutine *goroutine);
 
 /* The goroutine on whose behalf the process died: curg of the thread whose m is throwing or dying,
- * the crashing thread's first; ERROR_NOT_FOUND when no thread is. */
+ * the crashing thread's first; where the core lacks an m, the goroutine on whose stack Go was dying.
+ * ERROR_NOT_FOUND when there is none. */
 enum status goroutine_crashed(struct runtime *rt, struct goroutine *ret, struct error *err);
 
 #endif

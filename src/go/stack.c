@@ -19,6 +19,7 @@
 
 #include "base/bytes.h"
 #include "go/pcinfo.h"
+#include "go/preempt.h"
 #include "go/stack_start.h"
 
 enum {
@@ -59,22 +60,34 @@ static bool stack_word(struct stack_walk *walk, uint64_t addr, uint64_t *ret)
 	return true;
 }
 
-/* Looks up the frame's pc. A return address stands behind the call, so the byte before it is looked
- * up; one at a function's entry was never returned to (a goroutine that has not run yet). */
+/* What is known of a return address: it stands behind the call, so the byte before it is looked up;
+ * one at a function's entry was never returned to (a goroutine that has not run yet) and is what will
+ * run next. NULL where no function is. */
+static const struct pc_info *info_of_return(struct stack_walk *walk, uint64_t pc,
+					    bool *ret_is_exact)
+{
+	const struct pc_info *info = pc ? pc_info_at(walk->rt, pc - 1) : NULL;
+	*ret_is_exact = info && (!info->has_function || info->function.end <= pc);
+	if (*ret_is_exact)
+		info = pc_info_at(walk->rt, pc);
+	return info && info->has_function ? info : NULL;
+}
+
+static bool is_code(struct stack_walk *walk, uint64_t pc)
+{
+	bool is_exact;
+	return info_of_return(walk, pc, &is_exact);
+}
+
 static void look_up(struct stack_walk *walk)
 {
 	struct frame *f = &walk->frame;
-	const struct pc_info *info = NULL;
-	if (!f->is_exact && f->pc) {
-		info = pc_info_at(walk->rt, f->pc - 1);
-		if (info && (!info->has_function || info->function.end <= f->pc)) {
-			info = NULL;
-			f->is_exact = true;
-		}
+	if (f->is_exact) {
+		const struct pc_info *info = pc_info_at(walk->rt, f->pc);
+		walk->info = info && info->has_function ? info : NULL;
+	} else {
+		walk->info = info_of_return(walk, f->pc, &f->is_exact);
 	}
-	if (f->is_exact)
-		info = pc_info_at(walk->rt, f->pc);
-	walk->info = info && info->has_function ? info : NULL;
 	f->lookup_pc = f->is_exact ? f->pc : f->pc - 1;
 	f->has_function = walk->info;
 	if (walk->info)
@@ -93,12 +106,6 @@ static void resolve(struct stack_walk *walk)
 	uint64_t above = (uint64_t)info->sp_delta + (is_arm(walk) ? 0 : 8);
 	if (above <= walk->goroutine->stack_hi - f->sp)
 		f->cfa = f->sp + above;
-}
-
-static bool is_code(struct stack_walk *walk, uint64_t pc)
-{
-	const struct pc_info *info = pc ? pc_info_at(walk->rt, pc) : NULL;
-	return info && info->has_function;
 }
 
 /* Where a frame was called from. */
@@ -158,30 +165,6 @@ static bool skip_pushed_lr(struct stack_walk *walk, struct caller *c)
 		c->pc = lr;
 	else if (info->has_sp_delta && info->sp_delta == 0)
 		c->lr = lr;
-	return true;
-}
-
-/* The registers that asyncPreempt pushed (runtime/preempt_amd64.s of 1.18 to 1.27: the general
- * registers at its sp in this order, flags and rbp below its return address). */
-static bool preempted_regs(struct stack_walk *walk, const struct caller *c, struct regs *ret)
-{
-	static const uint8_t order[] = {AMD64_RAX, AMD64_RCX, AMD64_RDX, AMD64_RBX, AMD64_RSI,
-					AMD64_RDI, AMD64_R8,  AMD64_R9,	 AMD64_R10, AMD64_R11,
-					AMD64_R12, AMD64_R13, AMD64_R14, AMD64_R15};
-	const struct frame *f = &walk->frame;
-	if (is_arm(walk) || f->is_exact || f->cfa - f->sp < sizeof(order) * 8 + 24)
-		return false;
-	struct regs regs = {.arch = ARCH_AMD64, .pc = c->pc, .sp = c->sp, .fp = c->bp};
-	for (size_t i = 0; i < sizeof(order); i++) {
-		if (!stack_word(walk, f->sp + i * 8, &regs.r[order[i]]))
-			return false;
-	}
-	if (!stack_word(walk, f->cfa - 24, &regs.flags))
-		return false;
-	regs.r[AMD64_RBP] = regs.fp;
-	regs.r[AMD64_RSP] = regs.sp;
-	regs.r[AMD64_RIP] = regs.pc;
-	*ret = regs;
 	return true;
 }
 
@@ -247,10 +230,13 @@ static bool step(struct stack_walk *walk)
 	struct regs regs;
 	if (!caller_of(walk, &c))
 		return false;
-	if (c.sp < walk->frame.sp || (c.sp == walk->frame.sp && !walk->innermost) ||
+	/* Only a function of arm64 that keeps its return address in LR may have no frame at all. */
+	if (c.sp < walk->frame.sp ||
+	    (c.sp == walk->frame.sp && !(is_arm(walk) && (walk->innermost || walk->lr))) ||
 	    c.sp > walk->goroutine->stack_hi)
 		return note_end(walk, "its caller's frame is not above it");
-	walk->regs_valid = role == PC_ASYNC_PREEMPT && preempted_regs(walk, &c, &regs);
+	walk->regs_valid = role == PC_ASYNC_PREEMPT && !walk->frame.is_exact &&
+			   preempted_regs(walk->rt, walk->goroutine, &walk->frame, c.pc, &regs);
 	if (walk->regs_valid)
 		walk->regs = regs;
 	bool injected = role == PC_INJECTED || role == PC_ASYNC_PREEMPT;
@@ -280,8 +266,10 @@ static void skip_dying(struct stack_walk *walk)
 		if (!step(&probe))
 			break;
 	}
-	if (found)
+	if (found) {
 		*walk = probe;
+		walk->dying = true;
+	}
 	walk->bytes_addr = probe.bytes_addr;
 	walk->bytes_len = probe.bytes_len;
 }

@@ -43,8 +43,10 @@ struct frame {
 
 struct pc_info;
 
-/* All of it is private to stack.c and stack_start.c. */
 struct stack_walk {
+	/* Whether Go was dying on this stack when it ended (fatalthrow or fatalpanic were called; their
+	 * frames are left out). The rest is private to stack.c. */
+	bool dying;
 	struct runtime *rt;
 	const struct goroutine *goroutine;
 	struct frame frame; /* the one given out last, or to be given out first */

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "go/stack.h"
+
 /* runtime/proc.go: sched.maxmcount is 10,000 unless debug.SetMaxThreads raised it; m's of threads
  * that ended stay in the list for a while. */
 enum { MS_MAX = 200000 };
@@ -216,15 +218,42 @@ int thread_running(struct runtime *rt, uint64_t g, uint64_t m)
 	return -1;
 }
 
+/* The goroutine whose own stack shows that Go was dying: for a core that lost the m's. */
+static enum status crashed_by_stack(struct runtime *rt, struct goroutine *ret, struct error *err)
+{
+	struct goroutines list;
+	struct stack_walk walk = STACK_WALK_INIT;
+	bool found = false;
+	if (goroutines_read(rt, &list, err) != OK)
+		return FAILED;
+	for (size_t i = 0; i < list.count && !found; i++) {
+		found = list.list[i].status == GOROUTINE_RUNNING &&
+			stack_walk_start(&walk, rt, &list.list[i], NULL) == OK && walk.dying;
+		if (found)
+			*ret = list.list[i];
+	}
+	stack_walk_done(&walk);
+	goroutines_done(&list);
+	if (found)
+		return OK;
+	return error_set(err, ERROR_NOT_FOUND, "no thread was dying with a goroutine of its own");
+}
+
 enum status goroutine_crashed(struct runtime *rt, struct goroutine *ret, struct error *err)
 {
 	const struct scheduler *s = scheduler_read(rt);
+	bool all = true;
 	if (!s)
 		return error_nomem(err);
 	for (size_t i = 0; i < s->count; i++) {
 		const struct go_thread *t = &s->threads[i];
-		if (t->curg && (t->throwing || t->dying))
-			return goroutine_read(rt, t->curg, ret, err);
+		all &= t->m != 0;
+		if (t->curg && (t->throwing || t->dying) &&
+		    goroutine_read(rt, t->curg, ret, err) == OK)
+			return OK;
 	}
-	return error_set(err, ERROR_NOT_FOUND, "no thread was dying with a goroutine of its own");
+	if (all && s->count)
+		return error_set(err, ERROR_NOT_FOUND,
+				 "no thread was dying with a goroutine of its own");
+	return crashed_by_stack(rt, ret, err);
 }

@@ -52,6 +52,19 @@ static void print_creator(struct runtime *rt, const struct goroutine *goroutine)
 	putchar('\n');
 }
 
+/* Go code has its g in a register of its own (abi-internal.md), assembly may use that for others. */
+static void check_regs(const struct goroutine *g, const struct frame *frame)
+{
+	enum { FLAG_ASM = 4 };
+	if (!frame->regs || !frame->has_function || frame->function.flag & FLAG_ASM)
+		return;
+	unsigned number = frame->regs->arch == ARCH_ARM64 ? 28 : AMD64_R14;
+	if (frame->regs->r[number] != g->g)
+		printf("register %u is 0x%" PRIx64 ", not g\n", number, frame->regs->r[number]);
+	if (frame->regs->pc != frame->pc || frame->regs->sp != frame->sp)
+		printf("registers of another frame\n");
+}
+
 static int dump(struct runtime *rt)
 {
 	struct goroutines list;
@@ -72,8 +85,10 @@ static int dump(struct runtime *rt)
 		struct frame frame;
 		if (stack_walk_start(&walk, rt, g, &err) != OK)
 			printf("\t%s\n", err.text);
-		while (stack_walk_next(&walk, &frame))
+		while (stack_walk_next(&walk, &frame)) {
+			check_regs(g, &frame);
 			print_frame(rt, &frame);
+		}
 		print_creator(rt, g);
 	}
 	stack_walk_done(&walk);
