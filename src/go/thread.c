@@ -58,37 +58,40 @@ static bool read_m(struct runtime *rt, uint64_t m, struct go_thread *ret)
 	return true;
 }
 
-/* The g that the thread itself has at hand. amd64: the word below the thread pointer, and R14 in Go
- * code (cmd/internal/obj/x86: TLS offset -8; abi-internal.md); arm64: X28. */
-static bool thread_g(struct runtime *rt, const struct thread *thread, unsigned attempt,
-		     uint64_t *ret)
+/* The m of the thread that has g at hand; false where g is not one of that m's, or is no g. */
+static bool thread_of_g(struct runtime *rt, uint64_t g, struct go_thread *ret)
 {
-	if (!thread->has_regs)
+	uint64_t m;
+	struct go_thread t;
+	if (!g || g % 8 != 0 || !read_word(rt, g, rt->layout.g.m, &m) || m % 8 != 0 ||
+	    !read_m(rt, m, &t) || (g != t.g0 && g != t.gsignal && g != t.curg))
 		return false;
-	const struct regs *regs = &thread->regs;
-	if (regs->arch == ARCH_AMD64 && attempt == 0)
-		return regs->tls > 8 &&
-		       memory_read_u64(rt->target->memory, regs->tls - 8, ret, NULL) == OK;
-	*ret = regs->arch == ARCH_AMD64 ? regs->r[AMD64_R14] : regs->r[28];
-	return attempt < 2;
+	t.g = g;
+	*ret = t;
+	return true;
 }
 
-/* The thread's m, by the g that it has at hand. */
+/* The thread's m, by the g that it has at hand. amd64: the word below the thread pointer
+ * (cmd/internal/obj/x86: TLS offset -8), except where C has thread-local variables of its own, then R14;
+ * arm64: X28 (abi-internal.md). C code keeps R14 for its caller, so that may be the g of long ago: the
+ * m must name the thread, too. */
 static bool thread_by_g(struct runtime *rt, const struct thread *thread, struct go_thread *ret)
 {
-	for (unsigned attempt = 0; attempt < 2; attempt++) {
-		uint64_t g, m;
-		struct go_thread t;
-		if (!thread_g(rt, thread, attempt, &g) || !g || g % 8 != 0 ||
-		    !read_word(rt, g, rt->layout.g.m, &m) || m % 8 != 0 || !read_m(rt, m, &t))
-			continue;
-		if (g != t.g0 && g != t.gsignal && g != t.curg)
-			continue;
-		t.g = g;
-		*ret = t;
+	const struct regs *regs = &thread->regs;
+	struct go_thread t;
+	uint64_t g, procid;
+	if (!thread->has_regs)
+		return false;
+	if (regs->arch == ARCH_ARM64)
+		return thread_of_g(rt, regs->r[28], ret);
+	if (regs->tls > 8 && memory_read_u64(rt->target->memory, regs->tls - 8, &g, NULL) == OK &&
+	    thread_of_g(rt, g, ret))
 		return true;
-	}
-	return false;
+	if (!thread_of_g(rt, regs->r[AMD64_R14], &t) ||
+	    !read_word(rt, t.m, rt->layout.m.procid, &procid) || procid != (uint64_t)thread->tid)
+		return false;
+	*ret = t;
+	return true;
 }
 
 /* The newest m that is known: runtime.allm by its symbol, else the one with the highest id among the

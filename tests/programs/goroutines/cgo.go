@@ -17,7 +17,9 @@ static void busyInC(volatile int *stop) { while (!*stop) {} }
 static void callBack(int n) { backInGo(n); }
 static int callBackBusy(int n) { return backBusy(n); }
 static void *thread(void *n) { backInGo((int)(long)n); return NULL; }
-static void callFromThread(void) { pthread_t t; pthread_create(&t, NULL, thread, (void *)3L); }
+static void segv(volatile int *p) { *p = 1; }
+static __thread volatile char mine[100]; // so that Go's own thread-local word does not come first
+static void callFromThread(void) { pthread_t t; mine[5] = 1; pthread_create(&t, NULL, thread, (void *)3L); }
 */
 import "C"
 
@@ -38,6 +40,7 @@ func backBusy(n C.int) C.int {
 }
 
 func init() {
+	segvInC = func() { C.segv(nil) }
 	more = append(more,
 		func() { C.sleepInC() },
 		func() { C.busyInC(&stopC) },

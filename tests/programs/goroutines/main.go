@@ -1,6 +1,7 @@
 // Has goroutines in every state that the scheduler knows, with arguments of every shape, and dies of a
 // panic, so that all of their stacks can be held against what Go prints of them. The first argument
-// chooses another death: fatal, throw, nil, wild, overflow, nested, quit, abort; or wait, to live on.
+// chooses another death: fatal, throw, nil, wild, overflow, nested, quit, abort, csegv
+// (in the cgo variant); or wait, to live on.
 //
 // truth: cause=other what="explicit panic" messages="goroutines: all are there" minimum=1.19
 package main
@@ -199,6 +200,7 @@ func start() {
 
 // What the cgo variant adds.
 var more []func()
+var segvInC func()
 
 func die(how string) {
 	switch how {
@@ -239,6 +241,8 @@ func die(how string) {
 	case "wait":
 		os.Stdout.WriteString("ready\n")
 		select {}
+	case "csegv":
+		segvInC()
 	default:
 		panic("goroutines: all are there")
 	}
