@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/bytes.h"
 #include "maps/internal.h"
 
@@ -23,6 +24,10 @@ struct overlay {
 static struct runtime *rt;
 static unsigned passed, failed;
 
+/* All bytes that were ever laid: they stay part of the target until the process ends. */
+static uint8_t **laid;
+static size_t laid_count, laid_cap;
+
 static void fatal(const char *what)
 {
 	fprintf(stderr, "contents_damage: %s\n", what);
@@ -33,7 +38,7 @@ static struct overlay lay(uint64_t addr, size_t size)
 {
 	struct overlay o = {malloc(size), malloc(size), addr, size};
 	struct memory_range range = {addr, addr + size, ORIGIN_CORE, true, false};
-	if (!o.bytes || !o.before ||
+	if (!o.bytes || !o.before || !ARRAY_PUSH(laid, laid_count, laid_cap, o.bytes) ||
 	    memory_read(rt->target->memory, addr, o.bytes, size, NULL) != OK ||
 	    memory_add_bytes(rt->target->memory, &range, o.bytes, NULL) != OK)
 		fatal("cannot lay bytes over the core");
@@ -44,7 +49,7 @@ static struct overlay lay(uint64_t addr, size_t size)
 static void restore(struct overlay *o)
 {
 	memcpy(o->bytes, o->before, o->size);
-	free(o->before); /* the bytes themselves stay part of the target */
+	free(o->before);
 }
 
 static void put(struct overlay *o, uint64_t addr, const void *p, size_t n)
