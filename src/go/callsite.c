@@ -109,6 +109,9 @@ struct resolver {
 	enum arch arch;
 	const struct code *code;
 	const struct frame *frame; /* of that code, NULL: not on a stack */
+	const struct frame *frames; /* the whole stack that it is on, NULL: not at hand */
+	size_t count, index; /* frame is frames[index] */
+	unsigned callers; /* frames that were gone over */
 	unsigned steps;
 	size_t joins[CALLSITE_JOINS_MAX]; /* instructions where paths join, on the way here */
 	unsigned join_count;
@@ -144,6 +147,22 @@ static bool slot_address(const struct resolver *r, const struct insn_mem *mem, u
 	return base != 0;
 }
 
+static bool argument_at(struct runtime *rt, const struct frame *frames, size_t count, size_t i,
+			unsigned word, unsigned callers, struct argument *ret);
+
+/* The value of reg before instruction at, asked of our own callers where it is our argument. */
+static bool resolve_base(struct resolver *r, unsigned reg, size_t at, unsigned hops,
+			 struct argument *ret)
+{
+	int incoming, word;
+	enum resolution how = resolve_register(r, reg, at, hops, ret, &incoming);
+	if (how != RESOLVED_INCOMING)
+		return how == RESOLVED;
+	word = register_word(r->arch, (unsigned)incoming);
+	return r->frames && word >= 0 &&
+	       argument_at(r->rt, r->frames, r->count, r->index, (unsigned)word, r->callers, ret);
+}
+
 /* The address of a memory operand of instruction at, and the weakest source that it rests on. */
 static bool resolve_address(struct resolver *r, const struct insn_mem *mem, size_t at,
 			    unsigned hops, uint64_t *ret, enum argument_source *source)
@@ -159,9 +178,8 @@ static bool resolve_address(struct resolver *r, const struct insn_mem *mem, size
 	if (slot_address(r, mem, ret))
 		return true;
 	struct argument base;
-	int incoming;
 	if (mem->base == stack_pointer(r) || hops >= CALLSITE_HOPS_MAX ||
-	    resolve_register(r, mem->base, at, hops + 1, &base, &incoming) != RESOLVED)
+	    !resolve_base(r, mem->base, at, hops + 1, &base))
 		return false;
 	*ret = base.value + (uint64_t)mem->disp;
 	*source = ARGUMENT_MEMORY;
@@ -191,14 +209,13 @@ static bool resolve_sum(struct resolver *r, const struct insn *insn, size_t at, 
 {
 	const struct insn_operand *src = &insn->src[0];
 	struct argument base;
-	int incoming;
 	if (src->kind != INSN_REG || insn->src[1].kind != INSN_IMM)
 		return false;
 	if (src->reg == stack_pointer(r)) {
 		if (!r->frame || r->arch == ARCH_AMD64)
 			return false;
 		base = (struct argument){r->frame->sp, ARGUMENT_STACK, 0};
-	} else if (resolve_register(r, src->reg, at, hops, &base, &incoming) != RESOLVED) {
+	} else if (!resolve_base(r, src->reg, at, hops, &base)) {
 		return false;
 	}
 	uint64_t imm = (uint64_t)insn->src[1].imm;
@@ -378,23 +395,24 @@ static enum resolution resolve_register(struct resolver *r, unsigned reg, size_t
 	return RESOLVED_INCOMING;
 }
 
-static enum resolution resolve_call(struct runtime *rt, const struct code *code, uint64_t call,
-				    const struct frame *frame, unsigned reg, struct argument *ret,
-				    int *ret_incoming)
-{
-	ptrdiff_t at = code_index(code, call);
-	struct resolver r = {.rt = rt, .arch = rt->target->arch, .code = code, .frame = frame};
-	return at < 0 ? RESOLVED_NOT : resolve_register(&r, reg, (size_t)at, 0, ret, ret_incoming);
-}
-
 bool call_argument(struct runtime *rt, const struct function *fn, uint64_t call,
-		   const struct frame *frame, unsigned word, struct argument *ret)
+		   const struct frame *frames, size_t count, size_t index, unsigned word,
+		   struct argument *ret)
 {
-	int reg = word_register(rt->target->arch, word), incoming;
+	int reg = word_register(rt->target->arch, word);
 	AUTO_CODE struct code code = {0};
 	struct argument found;
-	if (reg < 0 || !code_read(rt, fn, &code) ||
-	    resolve_call(rt, &code, call, frame, (unsigned)reg, &found, &incoming) != RESOLVED)
+	if (reg < 0 || !code_read(rt, fn, &code))
+		return false;
+	ptrdiff_t at = code_index(&code, call);
+	struct resolver r = {.rt = rt,
+			     .arch = rt->target->arch,
+			     .code = &code,
+			     .frame = frames ? &frames[index] : NULL,
+			     .frames = frames,
+			     .count = count,
+			     .index = index};
+	if (at < 0 || !resolve_base(&r, (unsigned)reg, (size_t)at, 0, &found))
 		return false;
 	*ret = found;
 	return true;
@@ -417,54 +435,51 @@ static uint64_t call_before(const struct code *code, enum arch arch, uint64_t pc
 	return code->start + pos;
 }
 
+static bool argument_at(struct runtime *rt, const struct frame *frames, size_t count, size_t i,
+			unsigned word, unsigned callers, struct argument *ret)
+{
+	uint64_t value;
+	bool live;
+	if (!frames[i].has_function)
+		return false;
+	if (frame_arg_word(rt, &frames[i], word, &value, &live) && live) {
+		*ret = (struct argument){value, ARGUMENT_SLOT, 0};
+		return true;
+	}
+	int reg = word_register(rt->target->arch, word);
+	if (reg < 0 || i + 1 >= count || callers >= CALLSITE_CALLERS_MAX)
+		return false;
+	const struct frame *caller = &frames[i + 1];
+	AUTO_CODE struct code code = {0};
+	if (!caller->has_function || caller->is_exact || !code_read(rt, &caller->function, &code))
+		return false;
+	ptrdiff_t at = code_index(&code, call_before(&code, rt->target->arch, caller->pc));
+	struct resolver r = {.rt = rt,
+			     .arch = rt->target->arch,
+			     .code = &code,
+			     .frame = caller,
+			     .frames = frames,
+			     .count = count,
+			     .index = i + 1,
+			     .callers = callers + 1};
+	return at >= 0 && resolve_base(&r, (unsigned)reg, (size_t)at, 0, ret);
+}
+
 bool frame_argument(struct runtime *rt, const struct frame *frames, size_t count, size_t i,
 		    unsigned word, bool stale, struct argument *ret)
 {
-	AUTO_CODE struct code code = {0};
-	struct argument first_slot = {0};
-	bool has_slot = false;
-
-	for (unsigned callers = 0; i < count && callers <= CALLSITE_CALLERS_MAX; callers++, i++) {
-		uint64_t value;
-		bool live;
-		if (!frames[i].has_function)
-			break;
-		if (frame_arg_word(rt, &frames[i], word, &value, &live)) {
-			if (live) {
-				*ret = (struct argument){value, ARGUMENT_SLOT, 0};
-				return true;
-			}
-			if (!has_slot)
-				first_slot = (struct argument){value, ARGUMENT_STALE, 0};
-			has_slot = true;
-		}
-		int reg = word_register(rt->target->arch, word);
-		if (reg < 0 || i + 1 >= count)
-			break;
-		const struct frame *caller = &frames[i + 1];
-		if (!caller->has_function || caller->is_exact)
-			break;
-		int incoming;
-		struct argument found;
-		if (!code_read(rt, &caller->function, &code))
-			break;
-		enum resolution how = resolve_call(rt, &code,
-						   call_before(&code, rt->target->arch, caller->pc),
-						   caller, (unsigned)reg, &found, &incoming);
-		if (how == RESOLVED) {
-			*ret = found;
-			return true;
-		}
-		if (how != RESOLVED_INCOMING)
-			break;
-		int next = register_word(rt->target->arch, (unsigned)incoming);
-		if (next < 0)
-			break;
-		word = (unsigned)next;
-	}
-	if (stale && has_slot) {
-		*ret = first_slot;
+	struct argument found;
+	uint64_t value;
+	bool live;
+	if (i >= count)
+		return false;
+	if (argument_at(rt, frames, count, i, word, 0, &found)) {
+		*ret = found;
 		return true;
 	}
-	return false;
+	if (!stale || !frames[i].has_function ||
+	    !frame_arg_word(rt, &frames[i], word, &value, &live))
+		return false;
+	*ret = (struct argument){value, ARGUMENT_STALE, 0};
+	return true;
 }

@@ -41,9 +41,11 @@ bool frame_argument(struct runtime *rt, const struct frame *frames, size_t count
 		    unsigned word, bool stale, struct argument *ret);
 
 /* The same for a call in a function that is not on a stack, or has gone past it: word number word
- * of the call instruction at call (its own address) in fn. frame gives the values of stack slots
- * and may be NULL: then only constants and package variables resolve. */
+ * of the call instruction at call (its own address) in fn. Where fn is the function of frames[index],
+ * that stack gives the values of stack slots; frames NULL: only constants and package variables
+ * resolve. */
 bool call_argument(struct runtime *rt, const struct function *fn, uint64_t call,
-		   const struct frame *frame, unsigned word, struct argument *ret);
+		   const struct frame *frames, size_t count, size_t index, unsigned word,
+		   struct argument *ret);
 
 #endif

@@ -58,7 +58,7 @@ void library_init(struct library *library, struct runtime *rt)
 	*library = (struct library){file, n - (sizeof(tail) - 1)};
 }
 
-static bool is_library(const struct library *library, const struct source_frame *source)
+bool library_has(const struct library *library, const struct source_frame *source)
 {
 	if (strncmp(source->function, "main.", 5) == 0)
 		return false;
@@ -83,7 +83,7 @@ struct site frames_site(struct runtime *rt, const struct library *library,
 				continue;
 			struct site site = {source[k].function, source[k].file, source[k].line,
 					    frame->pc};
-			if (!is_library(library, &source[k]))
+			if (!library_has(library, &source[k]))
 				return site;
 			if (!first.function)
 				first = site;

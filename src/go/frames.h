@@ -45,6 +45,8 @@ struct library {
 	size_t root_len; /* 0: -trimpath, or not known */
 };
 void library_init(struct library *library, struct runtime *rt);
+/* Whether the source frame is the standard library's. */
+bool library_has(const struct library *library, const struct source_frame *source);
 
 /* The first source frame that the program's author wrote: outside Go's runtime, internal packages and
  * reflect, and outside the standard library where a frame beyond it exists. */

@@ -18,9 +18,10 @@ bool operation_writes(enum operation operation)
 }
 
 /*
- * Names behind "runtime." and "internal/runtime/maps.". A name that ends in '*' is a prefix. The
+ * A name that ends in '*' is a prefix. The
  * argument words are those of the sources: runtime/map*.go of 1.18 to 1.23, internal/runtime/maps
- * and runtime/map_swiss.go from 1.24 on.
+ * and runtime/map_swiss.go from 1.24 on;
+ * reflect's are linked to the runtime's.
  */
 static const struct named_function {
 	const char *package, *name;
@@ -39,10 +40,21 @@ static const struct named_function {
 	{"runtime.", "mapaccess*", {OPERATION_READ, 0, 1, -1, 2, KEY_POINTER}},
 	{"runtime.", "mapclear", {OPERATION_CLEAR, 0, 1, -1, -1, KEY_NONE}},
 	{"runtime.", "mapclone2", {OPERATION_CLONE, 0, 1, -1, -1, KEY_NONE}},
-	{"runtime.", "mapiterinit", {OPERATION_ITERATE, 0, 1, -1, -1, KEY_NONE}},
-	{"runtime.", "mapIterStart", {OPERATION_ITERATE, 0, 1, -1, -1, KEY_NONE}},
+	{"runtime.", "mapiterinit", {OPERATION_ITERATE, 0, 1, 2, -1, KEY_NONE}},
+	{"runtime.", "mapIterStart", {OPERATION_ITERATE, 0, 1, 2, -1, KEY_NONE}},
 	{"runtime.", "mapiternext", {OPERATION_ITERATE, -1, -1, 0, -1, KEY_NONE}},
 	{"runtime.", "mapIterNext", {OPERATION_ITERATE, -1, -1, 0, -1, KEY_NONE}},
+	{"reflect.", "mapassign_faststr*", {OPERATION_ASSIGN, 0, 1, -1, 2, KEY_STRING}},
+	{"reflect.", "mapassign*", {OPERATION_ASSIGN, 0, 1, -1, 2, KEY_POINTER}},
+	{"reflect.", "mapdelete_faststr", {OPERATION_DELETE, 0, 1, -1, 2, KEY_STRING}},
+	{"reflect.", "mapdelete", {OPERATION_DELETE, 0, 1, -1, 2, KEY_POINTER}},
+	{"reflect.", "mapaccess_faststr", {OPERATION_READ, 0, 1, -1, 2, KEY_STRING}},
+	{"reflect.", "mapaccess", {OPERATION_READ, 0, 1, -1, 2, KEY_POINTER}},
+	{"reflect.", "mapclear", {OPERATION_CLEAR, 0, 1, -1, -1, KEY_NONE}},
+	{"reflect.", "mapiterinit", {OPERATION_ITERATE, 0, 1, 2, -1, KEY_NONE}},
+	{"reflect.", "mapIterStart", {OPERATION_ITERATE, 0, 1, 2, -1, KEY_NONE}},
+	{"reflect.", "mapiternext", {OPERATION_ITERATE, -1, -1, 0, -1, KEY_NONE}},
+	{"reflect.", "mapIterNext", {OPERATION_ITERATE, -1, -1, 0, -1, KEY_NONE}},
 	{"internal/runtime/maps.", "(*Iter).Next", {OPERATION_ITERATE, -1, -1, 0, -1, KEY_NONE}},
 	{"internal/runtime/maps.", "(*Iter).Init", {OPERATION_ITERATE, 1, 2, 0, -1, KEY_NONE}},
 	{"internal/runtime/maps.", "(*Map).PutSlot", {OPERATION_ASSIGN, 1, 0, -1, 2, KEY_POINTER}},
@@ -97,9 +109,6 @@ static void read_arguments(struct runtime *rt, const struct frame *frames, size_
 			   const struct map_function *f, struct map_call *call)
 {
 	struct argument arg;
-	if (f->iter_word >= 0 && !call->has_map &&
-	    frame_argument(rt, frames, count, i, (unsigned)f->iter_word, false, &arg))
-		read_iterator(rt, arg.value, call);
 	if (f->map_word >= 0 && !call->has_map &&
 	    frame_argument(rt, frames, count, i, (unsigned)f->map_word, false, &arg)) {
 		call->map = arg;
@@ -110,6 +119,9 @@ static void read_arguments(struct runtime *rt, const struct frame *frames, size_
 		call->type = arg;
 		call->has_type = true;
 	}
+	if (f->iter_word >= 0 && !call->has_map &&
+	    frame_argument(rt, frames, count, i, (unsigned)f->iter_word, false, &arg))
+		read_iterator(rt, arg.value, call);
 	if (f->key_form == KEY_NONE || call->key_form != KEY_NONE ||
 	    !frame_argument(rt, frames, count, i, (unsigned)f->key_word, false, &arg))
 		return;

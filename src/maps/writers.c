@@ -6,6 +6,7 @@
 #include "base/array.h"
 #include "base/bytes.h"
 #include "base/cleanup.h"
+#include "go/type.h"
 #include "insn/insn.h"
 
 struct callee {
@@ -106,7 +107,7 @@ enum status map_sites_in_function(struct runtime *rt, const struct map_callees *
 					.callee = c->f};
 		struct argument arg;
 		if (c->f.type_word >= 0 &&
-		    call_argument(rt, fn, insn.addr, NULL, (unsigned)c->f.type_word, &arg) &&
+		    call_argument(rt, fn, insn.addr, NULL, 0, 0, (unsigned)c->f.type_word, &arg) &&
 		    arg.source == ARGUMENT_CONSTANT)
 			site.type = arg.value;
 		if (!ARRAY_PUSH(ret->list, ret->count, ret->cap, site))
@@ -159,7 +160,8 @@ enum status map_sites_in_program(struct runtime *rt, const struct map_callees *c
 			return FAILED;
 		size_t kept = before;
 		for (size_t k = before; k < ret->count; k++)
-			if (!type || !ret->list[k].type || ret->list[k].type == type)
+			if (!type || !ret->list[k].type ||
+			    map_types_alike(rt, ret->list[k].type, type))
 				ret->list[kept++] = ret->list[k];
 		ret->count = kept;
 		if (fn.end > text + i + 1 && fn.end <= etext)
@@ -174,27 +176,87 @@ void map_sites_done(struct map_sites *sites)
 	*sites = (struct map_sites){0};
 }
 
-size_t function_callees(struct runtime *rt, const struct function *fn, uint64_t *ret, size_t count,
-			size_t max)
+bool map_types_alike(struct runtime *rt, uint64_t a, uint64_t b)
+{
+	struct map_type x, y;
+	if (a == b)
+		return true;
+	return type_read_map(rt, a, &x, NULL) == OK && type_read_map(rt, b, &y, NULL) == OK &&
+	       x.type.key == y.type.key && x.type.elem == y.type.elem && x.bucket == y.bucket;
+}
+
+/* The function whose entry, or whose function value, the instruction takes the address of; 0. A
+ * function value is a read-only word that holds the entry (cmd/compile: f·f symbols). */
+static uint64_t function_taken(struct runtime *rt, const struct insn *insn)
+{
+	struct function fn;
+	const struct insn_mem *mem = &insn->mem[insn->src[0].mem];
+	if (insn->op != INSN_LEA || insn->src[0].kind != INSN_MEM || mem->base != INSN_PC ||
+	    mem->index != INSN_NO_REG)
+		return 0;
+	uint64_t addr = (uint64_t)mem->disp, word;
+	if (pclntab_find(rt->pclntab, addr, &fn))
+		return fn.entry == addr ? addr : 0;
+	if (addr % 8 || memory_read_u64(rt->target->memory, addr, &word, NULL) != OK)
+		return 0;
+	return pclntab_find(rt->pclntab, word, &fn) && fn.entry == word ? word : 0;
+}
+
+/* Calls that hand a function value to another goroutine, and ones that may stand between. */
+static bool starts_elsewhere(const char *name)
+{
+	return strcmp(name, "runtime.newproc") == 0 || strcmp(name, "time.AfterFunc") == 0;
+}
+
+static bool is_write_barrier(const char *name)
+{
+	return strncmp(name, "runtime.gcWriteBarrier", 22) == 0 ||
+	       strcmp(name, "runtime.newobject") == 0;
+}
+
+static size_t add_callee(struct callee_ref ref, struct callee_ref *ret, size_t count, size_t max)
+{
+	for (size_t i = 0; i < count; i++)
+		if (ret[i].entry == ref.entry)
+			return count;
+	if (count < max)
+		ret[count++] = ref;
+	return count;
+}
+
+size_t function_callees(struct runtime *rt, const struct function *fn, size_t from,
+			struct callee_ref *ret, size_t count, size_t max)
 {
 	const uint8_t *code = code_of(rt, fn);
+	struct callee_ref taken = {0}; /* a function value whose next call is still to come */
 	if (!code)
 		return count;
-	enum arch arch = rt->target->arch;
 	for (uint64_t at = fn->entry; at < fn->end && count < max;) {
 		struct insn insn;
-		size_t pos = (size_t)(at - fn->entry), i = 0;
-		if (!insn_decode_flow(arch, code + pos, (size_t)(fn->end - at), at, &insn)) {
-			at += insn_step(arch);
+		struct function callee;
+		size_t pos = (size_t)(at - fn->entry);
+		if (!insn_decode(rt->target->arch, code + pos, (size_t)(fn->end - at), at, &insn)) {
+			at += insn_step(rt->target->arch);
 			continue;
 		}
 		at += insn.length;
-		if (insn.flow != INSN_CALL || !insn.has_target)
+		uint64_t entry = function_taken(rt, &insn);
+		if (entry) {
+			if (taken.entry)
+				count = add_callee(taken, ret, count, max);
+			taken = (struct callee_ref){entry, insn.addr, from};
+		}
+		if (insn.flow != INSN_CALL)
 			continue;
-		while (i < count && ret[i] != insn.target)
-			i++;
-		if (i == count)
-			ret[count++] = insn.target;
+		bool known = insn.has_target && pclntab_find(rt->pclntab, insn.target, &callee);
+		if (known && is_write_barrier(callee.name))
+			continue;
+		if (taken.entry && !(known && starts_elsewhere(callee.name)))
+			count = add_callee(taken, ret, count, max);
+		taken.entry = 0;
+		if (known)
+			count = add_callee((struct callee_ref){callee.entry, insn.addr, from}, ret,
+					   count, max);
 	}
-	return count;
+	return taken.entry ? add_callee(taken, ret, count, max) : count;
 }

@@ -47,15 +47,27 @@ enum status map_sites_in_function(struct runtime *rt, const struct map_callees *
 				  struct map_sites *ret, struct error *err);
 
 /* Appends the calls in the whole program, Go's own runtime left out. type 0: of all map types; else
- * of this type, and those whose type is not a constant. */
+ * of those alike this one, and those whose type is not a constant. */
 enum status map_sites_in_program(struct runtime *rt, const struct map_callees *callees,
 				 uint64_t type, bool writes_only, struct map_sites *ret,
 				 struct error *err);
 void map_sites_done(struct map_sites *sites);
 
-/* Appends the entries of the functions that fn calls directly, each once; at most max. Returns how
- * many there are now in ret. */
-size_t function_callees(struct runtime *rt, const struct function *fn, uint64_t *ret, size_t count,
-			size_t max);
+/* One map type may stand for another in a conversion (http.Header, textproto.MIMEHeader): whether the
+ * two descriptors lay out the same map. */
+bool map_types_alike(struct runtime *rt, uint64_t a, uint64_t b);
+
+/* A function that another one calls, or hands on as a function value. */
+struct callee_ref {
+	uint64_t entry;
+	uint64_t at; /* address of the instruction that names it */
+	size_t from; /* the caller's own use */
+};
+
+/* Appends the functions that fn calls directly or takes as function values, each once, with from as
+ * given; at most max in ret. What it starts as a goroutine or timer is left out: that runs elsewhere.
+ * Returns how many there are now in ret. */
+size_t function_callees(struct runtime *rt, const struct function *fn, size_t from,
+			struct callee_ref *ret, size_t count, size_t max);
 
 #endif

@@ -207,6 +207,7 @@ void explain_json(FILE *out, const struct runtime *rt, const struct explain_sour
 		json_object(&json, NULL);
 		site_members(&json, &v->sites[i].site);
 		json_string(&json, "operation", operation_name(v->sites[i].operation));
+		json_bool(&json, "type_known", v->sites[i].type_known);
 		json_end_object(&json);
 	}
 	json_end_array(&json);

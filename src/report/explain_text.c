@@ -169,7 +169,8 @@ static void print_sites(struct page *page, const struct verdict *v)
 		page_text(page, v->sites[i].site.function);
 		page_printf(page, "  ");
 		page_place(page, &v->sites[i].site);
-		fputc('\n', page->out);
+		page_style(page, STYLE_DIM, "%s\n",
+			   v->sites[i].type_known ? "" : "  (any map type: generic or reflection)");
 	}
 	if (v->site_count > TEXT_ROWS_MAX)
 		page_printf(page, "  ... and %zu more (--json has all)\n",

@@ -183,17 +183,17 @@ static void describe(const struct judge *j, const struct suspect *s, struct text
 		describe_place(text, s);
 		break;
 	case SUSPECT_HOLDS:
+	case SUSPECT_TYPE:
 		text_append(text, s->hold_distance == 0 ? "its frames hold the map's address"
 				  : s->hold_distance == 1
 					  ? "its frames hold the object that contains the map"
-					  : "its frames lead to the map over two pointers");
-		text_append(text, ", and its code can write maps of this type; now ");
-		describe_place(text, s);
-		break;
-	case SUSPECT_TYPE:
+				  : s->hold_distance == 2
+					  ? "its frames lead to the map over two pointers"
+					  : "this map was not seen in its frames");
+		text_append(text, s->hold_distance < 0 ? ", but " : ", and ");
 		text_append(text,
-			    "its code can write maps of this type, but this map was not seen in "
-			    "its frames; now ");
+			    s->is_remote ? "functions that its code calls can write such maps; now "
+					 : "code on its stack can write such maps; now ");
 		describe_place(text, s);
 		break;
 	case SUSPECT_NONE:
@@ -304,9 +304,8 @@ static enum status fill_sites(struct judge *j, struct error *err)
 	}
 	v->sites_searched = true;
 	for (size_t i = 0; i < sites->count; i++) {
-		struct write_site site = {site_of_return(j->rt, sites->list[i].next),
-					  sites->list[i].operation};
-		site.site.pc = sites->list[i].call;
+		struct write_site site = {site_of_pc(j->rt, sites->list[i].call),
+					  sites->list[i].operation, sites->list[i].type != 0};
 		if (!ARRAY_PUSH(v->sites, v->site_count, cap, site))
 			return error_nomem(err);
 	}

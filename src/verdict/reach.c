@@ -12,7 +12,7 @@ enum { REACH_STACK_MAX = 64 << 10 };
 /* Bytes of an object in which its map is looked for: a struct's fields, not an array's elements. */
 enum { REACH_OBJECT_MAX = 512 };
 /* Objects that are looked at one pointer further. */
-enum { REACH_SECOND_MAX = 4096 };
+enum { REACH_SECOND_MAX = 32768 };
 
 static uint64_t used_top(const struct goroutine *g, const struct frames *frames)
 {

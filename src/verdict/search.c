@@ -22,7 +22,8 @@ struct reached_write {
 	uint64_t entry;
 	int site; /* index in sites, -1 none */
 	unsigned depth; /* calls away; 0: in the function itself */
-	unsigned searched; /* depth that was looked to */
+	uint64_t shown; /* the instruction on the way there that is the innermost one outside Go's
+			   library: the write itself, or the call that leads to it */
 };
 
 struct known_flagsites {
@@ -112,18 +113,35 @@ const struct flagsites *search_flagsites(struct search *s, const struct function
 	return &s->flagsites[s->flagsites_count - 1].sites;
 }
 
-/* The first write of the map's type in the function with this index itself; -1. */
+/* A write of the map's type in the function with this index itself, rather one whose type is known,
+ * rather an assignment; -1. */
 static int direct_site(const struct search *s, uint32_t function)
 {
-	for (size_t i = 0; i < s->sites.count; i++)
-		if (s->sites.list[i].function == function)
-			return (int)i;
-	return -1;
+	int best = -1, best_worth = -1;
+	for (size_t i = 0; i < s->sites.count; i++) {
+		const struct map_site *site = &s->sites.list[i];
+		int worth = 2 * (site->type != 0) + (site->operation == OPERATION_ASSIGN);
+		if (site->function != function || worth <= best_worth)
+			continue;
+		best = (int)i;
+		best_worth = worth;
+	}
+	return best;
+}
+
+/* Whether the code at pc belongs to the program's author. */
+static bool is_own_code(struct search *s, uint64_t pc)
+{
+	struct function fn;
+	struct source_frame source[SOURCE_FRAMES_MAX];
+	return pclntab_find(s->rt->pclntab, pc, &fn) &&
+	       pclntab_source(s->rt->pclntab, &fn, pc, source) &&
+	       !library_has(s->library, &source[0]);
 }
 
 /*
- * The write of this map's type that the code of fn leads to, over at most CALL_DEPTH_MAX direct
- * calls, breadth first. A call into the runtime is not followed.
+ * The write of this map's type that the code of fn leads to, over at most CALL_DEPTH_MAX calls,
+ * breadth first. A call into the runtime is not followed.
  */
 static struct reached_write find_write(struct search *s, const struct function *fn)
 {
@@ -131,24 +149,33 @@ static struct reached_write find_write(struct search *s, const struct function *
 		if (s->reached[i].entry == fn->entry)
 			return s->reached[i];
 
-	struct reached_write found = {fn->entry, direct_site(s, fn->index), 0, CALL_DEPTH_MAX};
-	uint64_t queue[CALLEES_MAX];
-	size_t count = 0, from = 0;
+	struct reached_write found = {fn->entry, direct_site(s, fn->index), 0, 0};
+	struct callee_ref queue[CALLEES_MAX];
+	size_t count = 0, from = 0, hit = 0;
 	if (found.site < 0)
-		count = function_callees(s->rt, fn, queue, 0, CALLEES_MAX);
+		count = function_callees(s->rt, fn, SIZE_MAX, queue, 0, CALLEES_MAX);
 	for (unsigned depth = 1; found.site < 0 && depth <= CALL_DEPTH_MAX; depth++) {
 		size_t end = count;
 		for (; from < end && found.site < 0; from++) {
 			struct function callee;
-			if (!pclntab_find(s->rt->pclntab, queue[from], &callee) ||
-			    function_is_runtime(callee.name))
+			if (!pclntab_find(s->rt->pclntab, queue[from].entry, &callee) ||
+			    (function_is_runtime(callee.name) &&
+			     strncmp(callee.name, "reflect.", 8) != 0))
 				continue;
 			found.site = direct_site(s, callee.index);
 			found.depth = depth;
+			hit = from;
 			if (found.site < 0 && depth < CALL_DEPTH_MAX &&
 			    s->decoded++ < CALL_FUNCTIONS_MAX)
-				count = function_callees(s->rt, &callee, queue, count, CALLEES_MAX);
+				count = function_callees(s->rt, &callee, from, queue, count,
+							 CALLEES_MAX);
 		}
+	}
+	if (found.site >= 0) {
+		found.shown = s->sites.list[found.site].call;
+		for (size_t i = hit; found.depth && i != SIZE_MAX && !is_own_code(s, found.shown);
+		     i = queue[i].from)
+			found.shown = queue[i].at;
 	}
 	/* Memory gone only means that it is computed again. */
 	(void)ARRAY_PUSH(s->reached, s->reached_count, s->reached_cap, found);
@@ -175,27 +202,28 @@ static bool is_next_call(struct runtime *rt, const struct function *fn, uint64_t
 	return true;
 }
 
-/* What the write site in frame's function says, with the frame's own values at hand. */
-static void weigh_site(struct search *s, const struct frame *frame, const struct map_site *site,
+/* What the write site in frame number i's function says, with the stack's own values at hand. */
+static void weigh_site(struct search *s, size_t i, const struct map_site *site,
 		       struct suspect *suspect)
 {
 	struct argument map;
+	const struct frame *frame = &s->frames.list[i];
 	bool known = site->callee.map_word >= 0 &&
-		     call_argument(s->rt, &frame->function, site->call, frame,
-				   (unsigned)site->callee.map_word, &map);
+		     call_argument(s->rt, &frame->function, site->call, s->frames.list,
+				   s->frames.count, i, (unsigned)site->callee.map_word, &map);
 	if (known && map.value != s->map.addr)
 		return; /* another map of this type, or one that it held then: no evidence */
 	enum suspect_level level = known ? SUSPECT_WRITES : SUSPECT_TYPE;
-	if (is_next_call(s->rt, &frame->function, site->next, frame->pc))
-		level = known ? SUSPECT_LEFT : level;
-	bool is_before = site->call < frame->pc;
+	if (known && is_next_call(s->rt, &frame->function, site->next, frame->pc))
+		level = SUSPECT_LEFT;
 	/* The nearest write before the point where it stands is the likeliest to have been it. */
-	bool is_nearer = is_before && suspect->site.pc <= site->call;
+	bool is_nearer = site->call < frame->pc && suspect->site.pc <= site->call;
 	if (level < suspect->level || (level == suspect->level && suspect->site.pc && !is_nearer))
 		return;
 	suspect->level = level;
-	suspect->site = site_of_return(s->rt, site->next);
-	suspect->site.pc = site->call;
+	suspect->type_known = site->type != 0;
+	suspect->is_remote = false;
+	suspect->site = site_of_pc(s->rt, site->call);
 	suspect->operation = site->operation;
 }
 
@@ -209,18 +237,26 @@ static void weigh_code(struct search *s, struct suspect *suspect)
 		struct reached_write reached = find_write(s, &frame->function);
 		if (reached.site < 0)
 			continue;
+		const struct map_site *site = &s->sites.list[reached.site];
 		if (reached.depth == 0) {
 			for (size_t k = 0; k < s->sites.count; k++)
 				if (s->sites.list[k].function == frame->function.index)
-					weigh_site(s, frame, &s->sites.list[k], suspect);
-		} else if (suspect->level < SUSPECT_TYPE) {
-			const struct map_site *site = &s->sites.list[reached.site];
+					weigh_site(s, i, &s->sites.list[k], suspect);
+		} else if (suspect->level < SUSPECT_TYPE || (!suspect->type_known && site->type)) {
 			suspect->level = SUSPECT_TYPE;
-			suspect->site = site_of_return(s->rt, site->next);
+			suspect->type_known = site->type != 0;
+			suspect->is_remote = true;
+			suspect->site = site_of_pc(s->rt, reached.shown);
 			suspect->operation = site->operation;
 		}
 		if (suspect->level >= SUSPECT_WRITES)
 			break;
+	}
+	/* Where the write is deep in the library, what the author wrote is further out. */
+	if (suspect->level == SUSPECT_TYPE && !is_own_code(s, suspect->site.pc)) {
+		struct site own = frames_site(s->rt, s->library, &s->frames);
+		if (own.function)
+			suspect->site = own;
 	}
 }
 
@@ -270,7 +306,8 @@ static void weigh_call(struct search *s, struct suspect *suspect)
 	if (!operation_writes(call.operation))
 		return;
 	bool other_map = call.has_map && call.map.value != s->map.addr;
-	bool other_type = call.has_type && call.type.value != s->map.type.type.addr;
+	bool other_type = call.has_type &&
+			  !map_types_alike(s->rt, call.type.value, s->map.type.type.addr);
 	if (other_map || (!call.has_map && other_type))
 		return;
 	if (!call.has_map && !call.has_type)
@@ -306,16 +343,21 @@ static enum status weigh(struct search *s, const struct goroutine *g, struct sus
 	weigh_call(s, &suspect);
 	if (suspect.level < SUSPECT_IN_TYPE)
 		weigh_code(s, &suspect);
+	struct reach reach;
 	if (suspect.level == SUSPECT_NONE)
 		return OK;
-	struct reach reach;
 	if (suspect.level < SUSPECT_IN_MAP &&
 	    reach_map(s->rt, g, &s->frames, s->map.addr, &reach)) {
 		suspect.hold_distance = (int)reach.distance;
 		suspect.hold_slot = reach.slot;
-		if (suspect.level == SUSPECT_TYPE)
+		/* A goroutine that is parked elsewhere, as main is behind what it has started, holds
+		 * much that it has long done with. */
+		if (suspect.level == SUSPECT_TYPE && !(suspect.is_remote && is_parked(g)))
 			suspect.level = SUSPECT_HOLDS;
 	}
+	/* Code that can write any map, by reflection or as a generic, says nothing by itself. */
+	if (suspect.level == SUSPECT_TYPE && !suspect.type_known && suspect.hold_distance < 0)
+		return OK;
 	suspect.now = frames_site(s->rt, s->library, &s->frames);
 	suspect.weight = (is_parked(g) ? 0 : 10) - suspect.hold_distance;
 	if (!ARRAY_PUSH(ret->list, ret->count, ret->cap, suspect))

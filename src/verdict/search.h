@@ -35,6 +35,8 @@ struct suspect {
 	enum suspect_level level;
 	struct site site; /* of the write, as well as it is known */
 	enum operation operation;
+	bool is_remote; /* the write is in a function that its code calls, not in one on its stack */
+	bool type_known; /* the write's map type is a constant in the code */
 	bool in_call; /* call is valid: it is in a map function now */
 	struct map_call call;
 	bool map_certain; /* the call's map pointer cannot have changed since */

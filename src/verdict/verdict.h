@@ -86,6 +86,7 @@ struct candidate {
 struct write_site {
 	struct site site;
 	enum operation operation;
+	bool type_known; /* false: generic code or reflection, which may write other maps */
 };
 
 struct map_facts {
