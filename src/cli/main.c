@@ -35,6 +35,8 @@ const struct command commands[] = {
 	{"goroutines", goroutines_run, "TARGET", 1, 1,
 	 OPTIONS_TARGET | OPTION(OPTION_ALL) | OPTION(OPTION_LIMIT),
 	 "all goroutines with their stacks, identical ones grouped", ""},
+	{"maps", maps_run, "TARGET", 1, 1, OPTIONS_TARGET | OPTION(OPTION_LIMIT),
+	 "all maps with type, entries, size and owner, biggest first", ""},
 	{"map", map_run, "TARGET ADDRESS [TYPE]", 2, 3,
 	 OPTIONS_TARGET | OPTION(OPTION_CHECK) | OPTION(OPTION_LIMIT),
 	 "one map with its header, keys and values",

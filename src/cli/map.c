@@ -33,9 +33,26 @@ static enum status find_type(struct session *s, uint64_t addr, uint64_t *ret)
 			*ret = verdict.map.map.type.type.addr;
 		verdict_done(&verdict);
 	}
+	if (found)
+		return OK;
+	struct goroutines goroutines = {0};
+	struct found_maps maps;
+	struct error why;
+	if (goroutines_read(s->rt, &goroutines, &why) != OK)
+		notes_add_error(&s->notes, "go", "goroutines", &why);
+	enum status status = maps_find(s->rt, &goroutines, &maps, &s->error);
+	goroutines_done(&goroutines);
+	if (status != OK)
+		return FAILED;
+	for (size_t i = 0; i < maps.count && !found; i++) {
+		found = maps.list[i].addr == addr;
+		if (found)
+			*ret = maps.list[i].type;
+	}
+	found_maps_done(&maps);
 	return found ? OK
 		     : error_at(&s->error, ERROR_NOT_FOUND, addr,
-				"0x%llx is not the map of the crash: name its type, "
+				"no typed reference to a map at 0x%llx was found: name its type, "
 				"as in "
 				"'map[string]int'",
 				(unsigned long long)addr);
@@ -62,7 +79,7 @@ static enum status choose_type(struct session *s, const char *name, uint64_t add
 int map_run(const struct options *options)
 {
 	AUTO_SESSION struct session s;
-	uint64_t limit, addr, type = 0;
+	uint64_t limit, addr, type;
 	if (!option_number(options, OPTION_LIMIT,
 			   option_given(options, OPTION_JSON) ? 0 : ENTRIES_DEFAULT, &limit))
 		return EXIT_USAGE;

@@ -12,7 +12,7 @@
 #include "go/variable.h"
 #include "maps/guess.h"
 #include "maps/heapwalk.h"
-#include "maps/mapcalls.h"
+#include "maps/writers.h"
 
 enum {
 	SCAN_SIZE = 1 << 20, /* memory is searched so much at a time */
@@ -108,19 +108,25 @@ static bool follow_stacks(struct heap_walk *walk, const struct goroutines *gorou
  * DWARF is missing, a call of a map function still has the map's type beside it. */
 static void follow_code(struct heap_walk *walk)
 {
-	struct map_calls calls;
-	if (map_calls_find(walk->rt, &calls, NULL) != OK)
+	AUTO_MAP_CALLEES struct map_callees *callees = NULL;
+	struct map_sites sites = {0};
+	if (map_callees_new(walk->rt, &callees, NULL) != OK ||
+	    map_sites_in_program(walk->rt, callees, 0, false, &sites, NULL) != OK) {
+		map_sites_done(&sites);
 		return;
-	for (size_t i = 0; i < calls.count && !walk->stopped; i++) {
-		const struct map_call *call = &calls.list[i];
-		struct argument type, map;
-		if (call_argument(walk->rt, &call->caller, call->addr, NULL, 0, &type) &&
-		    type.source == ARGUMENT_CONSTANT &&
-		    call_argument(walk->rt, &call->caller, call->addr, NULL, 1, &map) &&
-		    map.source == ARGUMENT_MEMORY)
-			heap_walk_map(walk, type.value, map.value, map.loaded_from, 0);
 	}
-	map_calls_done(&calls);
+	for (size_t i = 0; i < sites.count && !walk->stopped; i++) {
+		const struct map_site *site = &sites.list[i];
+		struct function fn;
+		struct argument map;
+		if (site->type && site->callee.map_word >= 0 &&
+		    pclntab_at(walk->rt->pclntab, site->function, &fn) &&
+		    call_argument(walk->rt, &fn, site->call, NULL, 0, 0,
+				  (unsigned)site->callee.map_word, &map) &&
+		    map.source == ARGUMENT_MEMORY)
+			heap_walk_map(walk, site->type, map.value, map.loaded_from, 0);
+	}
+	map_sites_done(&sites);
 }
 
 /*

@@ -365,9 +365,18 @@ static enum status weigh(struct search *s, const struct goroutine *g, struct sus
 	return OK;
 }
 
+/* A parked goroutine that was not seen in the map or just back from it may have been there long ago,
+ * as main was to fill it: whoever runs comes first. */
+static bool is_aside(const struct suspect *s)
+{
+	return is_parked(&s->goroutine) && s->level < SUSPECT_LEFT;
+}
+
 static int best_first(const void *a, const void *b)
 {
 	const struct suspect *x = a, *y = b;
+	if (is_aside(x) != is_aside(y))
+		return is_aside(x) ? 1 : -1;
 	if (x->level != y->level)
 		return x->level > y->level ? -1 : 1;
 	if (x->weight != y->weight)

@@ -1,6 +1,6 @@
 // A mutex is unlocked twice.
 //
-// truth: cause=other what="unlock of unlocked mutex" messages="sync: unlock of unlocked mutex" minimum=1.19
+// truth: cause=other what="unlock of an unlocked mutex" messages="sync: unlock of unlocked mutex" minimum=1.19
 package main
 
 import "sync"
