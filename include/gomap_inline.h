@@ -60,6 +60,8 @@
 #ifndef GOMAP_INLINE_H
 #define GOMAP_INLINE_H
 
+#include "gomap.h"
+
 #include <errno.h>
 #include <string.h>
 

@@ -8,6 +8,7 @@
 
 #include "base/array.h"
 #include "base/cleanup.h"
+#include "maps/owner.h"
 #include "verdict/access.h"
 #include "verdict/crash.h"
 #include "verdict/search.h"
@@ -55,6 +56,26 @@ static bool slots_agree(struct judge *j)
 	return false;
 }
 
+/* Whose the map is: as the detector's frames have it, else those of the goroutine that started it,
+ * where a captured variable was made. */
+static char *find_owner(struct judge *j)
+{
+	uint64_t map = j->call.map.value;
+	char *owner = map_owner(j->rt, &j->crash.frames, map);
+	if (owner || !j->has_goroutines)
+		return owner;
+	uint64_t parent = j->crash.goroutine.parent;
+	const struct goroutine *g = goroutines_by_id(&j->goroutines, parent ? parent : 1);
+	struct stack_walk walk = STACK_WALK_INIT;
+	struct frames frames = {0};
+	if (g && g->g != j->crash.goroutine.g &&
+	    frames_collect(&walk, j->rt, g, FRAMES_SEARCH_MAX, &frames, NULL) == OK)
+		owner = map_owner(j->rt, &frames, map);
+	stack_walk_done(&walk);
+	frames_done(&frames);
+	return owner;
+}
+
 /* Which map: from the crashing frames. */
 static void find_map(struct judge *j)
 {
@@ -86,6 +107,7 @@ static void find_map(struct judge *j)
 		return;
 	}
 	v->map.has_header = true;
+	v->map.owner = find_owner(j);
 	char text[200];
 	if (map_contradiction(j->rt, &v->map.map, text))
 		v->map.contradiction = strdup(text);
