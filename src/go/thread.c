@@ -73,25 +73,40 @@ static bool thread_of_g(struct runtime *rt, uint64_t g, struct go_thread *ret)
 
 /* The thread's m, by the g that it has at hand. amd64: the word below the thread pointer
  * (cmd/internal/obj/x86: TLS offset -8), except where C has thread-local variables of its own, then R14;
- * arm64: X28 (abi-internal.md). C code keeps R14 for its caller, so that may be the g of long ago: the
- * m must name the thread, too. */
+ * arm64: X28 (abi-internal.md). */
 static bool thread_by_g(struct runtime *rt, const struct thread *thread, struct go_thread *ret)
 {
 	const struct regs *regs = &thread->regs;
-	struct go_thread t;
-	uint64_t g, procid;
+	uint64_t g;
 	if (!thread->has_regs)
 		return false;
 	if (regs->arch == ARCH_ARM64)
 		return thread_of_g(rt, regs->r[28], ret);
-	if (regs->tls > 8 && memory_read_u64(rt->target->memory, regs->tls - 8, &g, NULL) == OK &&
-	    thread_of_g(rt, g, ret))
-		return true;
-	if (!thread_of_g(rt, regs->r[AMD64_R14], &t) ||
-	    !read_word(rt, t.m, rt->layout.m.procid, &procid) || procid != (uint64_t)thread->tid)
-		return false;
-	*ret = t;
-	return true;
+	return (regs->tls > 8 &&
+		memory_read_u64(rt->target->memory, regs->tls - 8, &g, NULL) == OK &&
+		thread_of_g(rt, g, ret)) ||
+	       thread_of_g(rt, regs->r[AMD64_R14], ret);
+}
+
+static bool has_own_m(struct runtime *rt, const struct scheduler *s, size_t i)
+{
+	uint64_t procid;
+	return s->threads[i].m && read_word(rt, s->threads[i].m, rt->layout.m.procid, &procid) &&
+	       procid == (uint64_t)rt->target->threads[i].tid;
+}
+
+/* A new thread starts with its parent's registers, and C keeps old ones for its caller, so a register
+ * may name another thread's m. Where one m names its thread by the id that we know, all do (threads of
+ * another pid namespace have two ids), and those that do not are dropped. */
+static void drop_strangers(struct runtime *rt, struct scheduler *s)
+{
+	bool any = false;
+	for (size_t i = 0; i < s->count && !any; i++)
+		any = has_own_m(rt, s, i);
+	for (size_t i = 0; i < s->count && any; i++) {
+		if (!has_own_m(rt, s, i))
+			s->threads[i] = (struct go_thread){0};
+	}
 }
 
 /* The newest m that is known: runtime.allm by its symbol, else the one with the highest id among the
@@ -119,7 +134,10 @@ static uint64_t newest_m(struct runtime *rt, const struct scheduler *s)
  * with thread-local variables of its own), by the thread id that an m keeps. */
 static void match_by_procid(struct runtime *rt, struct scheduler *s)
 {
-	uint64_t m = newest_m(rt, s);
+	bool missing = false;
+	for (size_t i = 0; i < s->count && !missing; i++)
+		missing = !s->threads[i].m;
+	uint64_t m = missing ? newest_m(rt, s) : 0;
 	for (size_t n = 0; m && n < MS_MAX; n++) {
 		uint64_t procid;
 		struct go_thread t;
@@ -175,11 +193,10 @@ static struct scheduler *scheduler_read(struct runtime *rt)
 		scheduler_free(s);
 		return NULL;
 	}
-	bool all = true;
 	for (size_t i = 0; i < count; i++)
-		all &= thread_by_g(rt, &rt->target->threads[i], &s->threads[i]);
-	if (!all)
-		match_by_procid(rt, s);
+		(void)thread_by_g(rt, &rt->target->threads[i], &s->threads[i]);
+	drop_strangers(rt, s);
+	match_by_procid(rt, s);
 	for (size_t i = 0; i < count; i++) {
 		if (s->threads[i].curg)
 			s->runners[s->runner_count++] =
