@@ -20,7 +20,9 @@ test:
 	tools/go-toolchains >/dev/null
 	cmake --preset asan
 	cmake --build --preset asan
-	ctest --preset asan --parallel $$(nproc)
+	rm -rf build/asan/verdicts
+	ctest --preset asan --parallel $$(nproc); status=$$?; \
+	tests/verdicts/verdicts.py --table build/asan/verdicts && exit $$status
 
 install: all
 	cmake --install $(BUILD) --prefix $(PREFIX)

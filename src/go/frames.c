@@ -115,3 +115,11 @@ struct site site_of_pc(struct runtime *rt, uint64_t pc)
 {
 	return site_at(rt, pc, pc);
 }
+
+struct site goroutine_creator(struct runtime *rt, const struct goroutine *goroutine)
+{
+	/* The main goroutine is started by assembly: Go names no creator for it either. */
+	if (goroutine->id == 1)
+		return (struct site){0};
+	return site_of_return(rt, goroutine->gopc);
+}

@@ -55,6 +55,8 @@ struct site frames_site(struct runtime *rt, const struct library *library,
 
 /* The source place of a PC that is a call's return address (go statement, call site). */
 struct site site_of_return(struct runtime *rt, uint64_t pc);
+/* The go statement that started a goroutine; function NULL for the main one. */
+struct site goroutine_creator(struct runtime *rt, const struct goroutine *goroutine);
 /* The source place of the instruction at pc. */
 struct site site_of_pc(struct runtime *rt, uint64_t pc);
 

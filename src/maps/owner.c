@@ -58,7 +58,8 @@ static void add_value(struct runtime *rt, struct places *places, uint64_t type, 
 }
 
 /* The field of one of the places, or of what they lead to, that holds the map: "main.(*T).field". */
-static char *field_that_holds(struct runtime *rt, struct places *places, uint64_t map)
+static char *field_that_holds(struct runtime *rt, struct places *places, uint64_t map,
+			      uint64_t *ret_type)
 {
 	for (size_t i = 0; i < places->count; i++) {
 		struct place place = places->list[i];
@@ -92,8 +93,10 @@ static char *field_that_holds(struct runtime *rt, struct places *places, uint64_
 			    asprintf(&owner, "%.*s(*%s).%s", (int)(dot - name + 1), name, dot + 1,
 				     field.name) < 0)
 				owner = NULL;
-			if (owner)
-				return owner;
+			if (!owner)
+				continue;
+			*ret_type = field.type;
+			return owner;
 		}
 	}
 	return NULL;
@@ -160,7 +163,7 @@ static void add_receiver(struct runtime *rt, struct places *places, const struct
 }
 
 /* The package variable whose word at addr is the map, or a field's in it. */
-static char *global_name(struct runtime *rt, uint64_t map, uint64_t addr)
+static char *global_name(struct runtime *rt, uint64_t map, uint64_t addr, uint64_t *ret_type)
 {
 	struct variable var;
 	uint64_t offset;
@@ -170,7 +173,7 @@ static char *global_name(struct runtime *rt, uint64_t map, uint64_t addr)
 	if (offset && var.type) {
 		struct places places = {0};
 		add_value(rt, &places, var.type, var.addr, 0);
-		owner = field_that_holds(rt, &places, map);
+		owner = field_that_holds(rt, &places, map, ret_type);
 		free(places.list);
 	}
 	if (!owner)
@@ -180,7 +183,7 @@ static char *global_name(struct runtime *rt, uint64_t map, uint64_t addr)
 }
 
 /* The package variable that holds the map: its data is looked through for the pointer. */
-static char *find_global(struct runtime *rt, uint64_t map)
+static char *find_global(struct runtime *rt, uint64_t map, uint64_t *ret_type)
 {
 	const struct module *m = &rt->module;
 	const uint64_t ranges[][2] = {{m->data, m->edata}, {m->bss, m->ebss}};
@@ -195,15 +198,16 @@ static char *find_global(struct runtime *rt, uint64_t map)
 			continue;
 		for (size_t at = 0; at + 8 <= size && !owner; at += 8)
 			if (load_u64(data + at) == map)
-				owner = global_name(rt, map, start + at);
+				owner = global_name(rt, map, start + at, ret_type);
 	}
 	return owner;
 }
 
-char *map_owner(struct runtime *rt, const struct frames *frames, uint64_t map)
+char *map_owner(struct runtime *rt, const struct frames *frames, uint64_t map, uint64_t *ret_type)
 {
 	struct places places = {0};
 	char *local = NULL, *owner = NULL;
+	*ret_type = 0;
 	unsigned asked = 0;
 	for (size_t i = 0; !owner && i < frames->count && asked < OWNER_FRAMES_MAX; i++) {
 		const struct frame *frame = &frames->list[i];
@@ -224,11 +228,11 @@ char *map_owner(struct runtime *rt, const struct frames *frames, uint64_t map)
 		}
 		variables_free(list, count);
 		add_receiver(rt, &places, frames, i);
-		owner = field_that_holds(rt, &places, map);
+		owner = field_that_holds(rt, &places, map, ret_type);
 	}
 	free(places.list);
 	if (!owner)
-		owner = find_global(rt, map);
+		owner = find_global(rt, map, ret_type);
 	if (!owner)
 		return local;
 	free(local);

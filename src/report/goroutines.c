@@ -40,7 +40,7 @@ static void print_frames(struct page *page, struct runtime *rt, const struct fra
 
 static void print_creator(struct page *page, struct runtime *rt, const struct goroutine *g)
 {
-	struct site site = site_of_return(rt, g->gopc);
+	struct site site = goroutine_creator(rt, g);
 	if (!site.function)
 		return;
 	page_printf(page, "    created by ");
@@ -226,7 +226,7 @@ static void json_one(void *context, struct runtime *rt, const struct goroutine *
 {
 	struct json_context *c = context;
 	struct json *json = &c->json;
-	struct site creator = site_of_return(rt, g->gopc);
+	struct site creator = goroutine_creator(rt, g);
 	json_object(json, NULL);
 	json_uint(json, "goroutine", g->id);
 	json_addr(json, "g", g->g);

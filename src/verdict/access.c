@@ -69,7 +69,7 @@ enum status access_fill(struct runtime *rt, const struct library *library,
 	a->g = goroutine->g;
 	a->state = goroutine_state(rt, goroutine);
 	a->site = frames_site(rt, library, frames);
-	a->created_by = site_of_return(rt, goroutine->gopc);
+	a->created_by = goroutine_creator(rt, goroutine);
 	a->created_by_goroutine = goroutine->parent;
 	if (goroutine->thread >= 0)
 		a->thread = rt->target->threads[goroutine->thread].tid;

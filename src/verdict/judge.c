@@ -58,10 +58,10 @@ static bool slots_agree(struct judge *j)
 
 /* Whose the map is: as the detector's frames have it, else those of the goroutine that started it,
  * where a captured variable was made. */
-static char *find_owner(struct judge *j)
+static char *find_owner(struct judge *j, uint64_t *ret_type)
 {
 	uint64_t map = j->call.map.value;
-	char *owner = map_owner(j->rt, &j->crash.frames, map);
+	char *owner = map_owner(j->rt, &j->crash.frames, map, ret_type);
 	if (owner || !j->has_goroutines)
 		return owner;
 	uint64_t parent = j->crash.goroutine.parent;
@@ -70,7 +70,7 @@ static char *find_owner(struct judge *j)
 	struct frames frames = {0};
 	if (g && g->g != j->crash.goroutine.g &&
 	    frames_collect(&walk, j->rt, g, FRAMES_SEARCH_MAX, &frames, NULL) == OK)
-		owner = map_owner(j->rt, &frames, map);
+		owner = map_owner(j->rt, &frames, map, ret_type);
 	stack_walk_done(&walk);
 	frames_done(&frames);
 	return owner;
@@ -107,7 +107,10 @@ static void find_map(struct judge *j)
 		return;
 	}
 	v->map.has_header = true;
-	v->map.owner = find_owner(j);
+	uint64_t declared;
+	v->map.owner = find_owner(j, &declared);
+	if (declared && v->map.type && strstr(v->map.type, "go.shape."))
+		v->map.type = type_name(j->rt, declared);
 	char text[200];
 	if (map_contradiction(j->rt, &v->map.map, text))
 		v->map.contradiction = strdup(text);
