@@ -6,7 +6,7 @@
 /* The data's whole way: bytes, memory, Go's runtime in it, a verdict, a report. */
 int explain_run(const struct options *options)
 {
-	AUTO_SESSION struct session s;
+	AUTO_SESSION struct session s = {0};
 	int status = session_open(&s, options);
 	if (status != EXIT_SHOWN)
 		return status;

@@ -23,7 +23,7 @@ static struct racers find_racers(struct session *s)
 
 int goroutines_run(const struct options *options)
 {
-	AUTO_SESSION struct session s;
+	AUTO_SESSION struct session s = {0};
 	uint64_t limit;
 	bool all = option_given(options, OPTION_ALL);
 	if (!option_number(options, OPTION_LIMIT, all ? 0 : GROUPS_DEFAULT, &limit))

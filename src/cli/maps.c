@@ -7,7 +7,7 @@ enum { MAPS_DEFAULT = 100 };
 
 int maps_run(const struct options *options)
 {
-	AUTO_SESSION struct session s;
+	AUTO_SESSION struct session s = {0};
 	uint64_t limit;
 	if (!option_number(options, OPTION_LIMIT,
 			   option_given(options, OPTION_JSON) ? 0 : MAPS_DEFAULT, &limit))
