@@ -184,7 +184,8 @@ static void damage_any(const struct map *map)
 	uint64_t word = load_u64(o.bytes + (key - c.addr));
 	uint8_t tag = o.bytes[full];
 
-	put_u8(&o, c.addr + full, tag ^ 0x10);
+	/* Another tag, not one of a bucket's markers, which are below 5. */
+	put_u8(&o, c.addr + full, (tag ^ 0x10) < 5 ? tag ^ 0x20 : tag ^ 0x10);
 	expect(map, CHECK_TAG, key, "a tag of another hash");
 	put_u8(&o, c.addr + full, tag);
 
