@@ -226,9 +226,11 @@ static bool add_memory(const ZydisDecodedInstruction *zydis, const ZydisDecodedO
 		mem->segment = INSN_SEGMENT_GS;
 	if (mem->base == INSN_PC)
 		mem->disp += (int64_t)(insn->addr + insn->length);
+	if (mem->address_32 && (mem->base == INSN_PC || mem->base == INSN_NO_REG))
+		mem->disp &= 0xffffffff;
 	insn->reads |= bit(mem->base) | bit(mem->index);
 	*ret = (struct insn_operand){.kind = INSN_MEM, .size = mem->size, .mem = insn->mem_count};
-	if (is_address_only(zydis, op))
+	if (is_address_only(zydis, op) || insn->flow == INSN_TRAP)
 		mem->read = mem->write = false;
 	/* Zydis 4.0 leaves out that cmps and scas move their pointers. */
 	if (zydis->meta.category == ZYDIS_CATEGORY_STRINGOP && mem->implicit)
