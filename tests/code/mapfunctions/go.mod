@@ -1,0 +1,3 @@
+module mapfunctions
+
+go 1.19
