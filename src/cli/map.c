@@ -79,7 +79,7 @@ static enum status choose_type(struct session *s, const char *name, uint64_t add
 int map_run(const struct options *options)
 {
 	AUTO_SESSION struct session s = {0};
-	uint64_t limit, addr, type;
+	uint64_t limit, addr, type = 0;
 	if (!option_number(options, OPTION_LIMIT,
 			   option_given(options, OPTION_JSON) ? 0 : ENTRIES_DEFAULT, &limit))
 		return EXIT_USAGE;
