@@ -132,6 +132,9 @@ static void on_bus_error(int signo)
 
 int main(int argc, char **argv)
 {
+	/* Reports can have millions of lines. */
+	static char buffer[1 << 16];
+	setvbuf(stdout, buffer, _IOFBF, sizeof(buffer));
 	setlocale(LC_CTYPE, "C.UTF-8");
 	signal(SIGBUS, on_bus_error);
 	if (argc < 2) {

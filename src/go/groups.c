@@ -27,10 +27,10 @@ static bool is_same(const struct stack_group *group, const struct frames *frames
 {
 	if (!group->error != !error || (error && strcmp(group->error, error) != 0))
 		return false;
-	if (strcmp(group->state, state) != 0 || group->frames.count != frames->count)
+	if (strcmp(group->state, state) != 0 || group->depth != frames->count)
 		return false;
 	for (size_t i = 0; i < frames->count; i++)
-		if (group->frames.list[i].pc != frames->list[i].pc)
+		if (group->pcs[i] != frames->list[i].pc)
 			return false;
 	return true;
 }
@@ -53,8 +53,8 @@ static bool grow_table(struct stack_groups *groups)
 	return true;
 }
 
-/* The group of this stack, made where there is none; it takes the frames over then. */
-static struct stack_group *find_group(struct stack_groups *groups, struct frames *frames,
+/* The group of this stack, made where there is none. */
+static struct stack_group *find_group(struct stack_groups *groups, const struct frames *frames,
 				      const struct goroutine *g, const char *state,
 				      const char *error)
 {
@@ -68,20 +68,21 @@ static struct stack_group *find_group(struct stack_groups *groups, struct frames
 		    is_same(group, frames, state, error))
 			return group;
 	}
-	struct stack_group group = {.first = g, .state = state};
+	struct stack_group group = {.first = g, .state = state, .depth = frames->count};
 	size_t hash_count = groups->count;
-	if (error && !(group.error = strdup(error)))
-		return NULL;
-	if (!ARRAY_PUSH(groups->hashes, hash_count, groups->hashes_cap, hash) ||
+	group.pcs = calloc(frames->count ? frames->count : 1, sizeof(*group.pcs));
+	group.error = error ? strdup(error) : NULL;
+	if (!group.pcs || (error && !group.error) ||
+	    !ARRAY_PUSH(groups->hashes, hash_count, groups->hashes_cap, hash) ||
 	    !ARRAY_PUSH(groups->list, groups->count, groups->cap, group)) {
+		free(group.pcs);
 		free(group.error);
 		return NULL;
 	}
+	for (size_t i = 0; i < frames->count; i++)
+		group.pcs[i] = frames->list[i].pc;
 	groups->table[at] = groups->count;
-	struct stack_group *made = &groups->list[groups->count - 1];
-	made->frames = *frames;
-	*frames = (struct frames){0};
-	return made;
+	return &groups->list[groups->count - 1];
 }
 
 static int largest_first(const void *a, const void *b)
@@ -131,7 +132,7 @@ enum status stack_groups_make(struct runtime *rt, const struct goroutines *gorou
 void stack_groups_done(struct stack_groups *groups)
 {
 	for (size_t i = 0; i < groups->count; i++) {
-		frames_done(&groups->list[i].frames);
+		free(groups->list[i].pcs);
 		free(groups->list[i].members);
 		free(groups->list[i].error);
 	}

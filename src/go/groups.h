@@ -17,7 +17,8 @@ struct stack_group {
 	size_t count;
 	const struct goroutine **members; /* by id; of at most GROUP_MEMBERS_MAX */
 	size_t kept, members_cap;
-	struct frames frames; /* of the first */
+	uint64_t *pcs; /* of the frames of its stack, innermost first */
+	size_t depth;
 	const char *state;
 	char *error; /* why the stack could not be read; then it is a group of its own kind */
 };

@@ -61,10 +61,28 @@ static size_t put_char(FILE *out, const char *s, size_t len, unsigned c)
 	return n;
 }
 
+/* How many bytes at s are printable ASCII, which nearly all names and paths wholly are. */
+static size_t plain_run(const char *s, size_t n)
+{
+	size_t i = 0;
+	while (i < n && s[i] >= 0x20 && s[i] < 0x7f)
+		i++;
+	return i;
+}
+
 static size_t put_all(FILE *out, const char *s, size_t n)
 {
 	size_t width = 0;
 	while (n) {
+		size_t plain = plain_run(s, n);
+		if (plain) {
+			if (out)
+				fwrite_unlocked(s, 1, plain, out);
+			width += plain;
+			s += plain;
+			n -= plain;
+			continue;
+		}
 		unsigned c = 0;
 		size_t len = utf8_next(s, n, &c);
 		width += put_char(out, s, len, c);

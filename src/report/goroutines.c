@@ -61,6 +61,8 @@ static void print_role(struct page *page, const char *role)
 static void print_group(struct page *page, struct runtime *rt, const struct stack_group *group,
 			const struct racers *racers)
 {
+	struct stack_walk walk = STACK_WALK_INIT;
+	struct frames frames = {0};
 	if (group->count == 1) {
 		page_style(page, STYLE_BOLD, "goroutine %" PRIu64, group->first->id);
 	} else {
@@ -84,7 +86,11 @@ static void print_group(struct page *page, struct runtime *rt, const struct stac
 		page_text(page, group->error);
 		fputc('\n', page->out);
 	}
-	print_frames(page, rt, &group->frames);
+	if (!group->error &&
+	    frames_collect(&walk, rt, group->first, FRAMES_REPORT_MAX, &frames, NULL) == OK)
+		print_frames(page, rt, &frames);
+	stack_walk_done(&walk);
+	frames_done(&frames);
 	print_creator(page, rt, group->first);
 	fputc('\n', page->out);
 }
