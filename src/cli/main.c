@@ -15,7 +15,6 @@ const struct option_spec option_specs[OPTION_COUNT] = {
 	[OPTION_SYSROOT] = {"sysroot", "DIR", "put DIR before the paths that the core names"},
 	[OPTION_FORCE_EXE] = {"force-exe", NULL, "use --exe although its build id is another"},
 	[OPTION_COLOR] = {"color", "WHEN", "always, never, or auto: on a terminal (default)"},
-	[OPTION_LOG] = {"log", "FILE", "what Go printed, to be joined with the core"},
 	[OPTION_SEARCH_ALL] = {"search-all", NULL, "search all parked goroutines, however many"},
 	[OPTION_SITES] = {"sites", NULL, "list all code that can write such a map"},
 	[OPTION_EXIT_CODE] = {"exit-code", NULL,
@@ -27,7 +26,7 @@ const struct option_spec option_specs[OPTION_COUNT] = {
 
 const struct command commands[] = {
 	{"explain", explain_run, "TARGET", 1, 1,
-	 OPTIONS_TARGET | OPTION(OPTION_LOG) | OPTION(OPTION_SEARCH_ALL) | OPTION(OPTION_SITES) |
+	 OPTIONS_TARGET | OPTION(OPTION_SEARCH_ALL) | OPTION(OPTION_SITES) |
 		 OPTION(OPTION_EXIT_CODE),
 	 "who raced whom, on which map, and how sure that is",
 	 "TARGET is a core (plain, or compressed by zstd, lz4 or xz), or the PID of a running\n"
