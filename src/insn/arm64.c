@@ -181,8 +181,7 @@ static void system_insn(uint32_t word, struct insn *insn)
 	else
 		insn->reads = reg; /* msr, sys */
 	/* msr to NZCV; mrs of RNDR and RNDRRS; cfinv, axflag, xaflag and msr (immediate) */
-	insn->sets_flags = (word & 0xffffffe0) == 0xd51b4200 ||
-			   (word & 0xffffffc0) == 0xd53b2400 ||
+	insn->sets_flags = (word & 0xffffffe0) == 0xd51b4200 || (word & 0xffffffc0) == 0xd53b2400 ||
 			   (word & 0xfff8f01f) == 0xd500401f;
 	if ((word & 0xffffffe0) == 0xd50b7420 || (word & 0xffffffe0) == 0xd50b7480)
 		zero_block(rd_of(word), insn);
