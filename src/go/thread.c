@@ -130,52 +130,52 @@ static uint64_t newest_m(struct runtime *rt, const struct scheduler *s)
 	return m;
 }
 
-/* Finds the m's of threads that did not name theirs (no registers in a truncated core, or C code
- * with thread-local variables of its own), by the thread id that an m keeps. */
-static void match_by_procid(struct runtime *rt, struct scheduler *s)
-{
-	bool missing = false;
-	for (size_t i = 0; i < s->count && !missing; i++)
-		missing = !s->threads[i].m;
-	uint64_t m = missing ? newest_m(rt, s) : 0;
-	for (size_t n = 0; m && n < MS_MAX; n++) {
-		uint64_t procid;
-		struct go_thread t;
-		if (!read_m(rt, m, &t) || !read_word(rt, m, rt->layout.m.procid, &procid))
-			break;
-		for (size_t i = 0; i < s->count; i++) {
-			if (!s->threads[i].m && (uint64_t)rt->target->threads[i].tid == procid)
-				s->threads[i] = t;
-		}
-		if (!read_word(rt, m, rt->layout.m.alllink, &m))
-			break;
-	}
-}
-
 static int runner_order(const void *a, const void *b)
 {
 	const struct runner *x = a, *y = b;
 	return x->g != y->g ? (x->g < y->g ? -1 : 1) : x->thread - y->thread;
 }
 
-/* A thread that clone has just made still has its parent's thread pointer, and so names its parent's m:
- * of two that run one goroutine, only the thread that m.procid names does. */
-static void drop_newborn(struct runtime *rt, struct scheduler *s)
+/* The runner of g among count that are sorted, or NULL. */
+static const struct runner *runner_find(const struct runner *list, size_t count, uint64_t g)
 {
-	size_t kept = 0;
-	for (size_t i = 0; i < s->runner_count; i++) {
-		const struct runner *r = &s->runners[i];
-		uint64_t procid;
-		bool shared = (i > 0 && r[-1].m == r->m) ||
-			      (i + 1 < s->runner_count && r[1].m == r->m);
-		if (shared && read_word(rt, r->m, rt->layout.m.procid, &procid) &&
-		    (uint64_t)rt->target->threads[r->thread].tid != procid)
-			s->threads[r->thread] = (struct go_thread){0};
+	for (size_t low = 0, high = count; low < high;) {
+		size_t mid = low + (high - low) / 2;
+		if (list[mid].g == g)
+			return &list[mid];
+		if (list[mid].g < g)
+			low = mid + 1;
+		else
+			high = mid;
 	}
-	for (size_t i = 0; i < s->runner_count; i++)
-		if (s->threads[s->runners[i].thread].m)
-			s->runners[kept++] = s->runners[i];
-	s->runner_count = kept;
+	return NULL;
+}
+
+/* Finds the m's of threads that did not name theirs (no registers in a truncated core, or C code
+ * with thread-local variables of its own), by the thread id that an m keeps. */
+static void match_by_procid(struct runtime *rt, struct scheduler *s)
+{
+	/* Not yet in use: here the threads without an m, by their id. */
+	struct runner *missing = s->runners;
+	size_t count = 0;
+	for (size_t i = 0; i < s->count; i++) {
+		if (!s->threads[i].m)
+			missing[count++] = (struct runner){
+				.g = (uint64_t)rt->target->threads[i].tid, .thread = (int)i};
+	}
+	qsort(missing, count, sizeof(*missing), runner_order);
+	uint64_t m = count ? newest_m(rt, s) : 0;
+	for (size_t n = 0; m && n < MS_MAX; n++) {
+		uint64_t procid;
+		struct go_thread t;
+		if (!read_m(rt, m, &t) || !read_word(rt, m, rt->layout.m.procid, &procid))
+			break;
+		const struct runner *found = runner_find(missing, count, procid);
+		if (found)
+			s->threads[found->thread] = t;
+		if (!read_word(rt, m, rt->layout.m.alllink, &m))
+			break;
+	}
 }
 
 static struct scheduler *scheduler_read(struct runtime *rt)
@@ -203,7 +203,6 @@ static struct scheduler *scheduler_read(struct runtime *rt)
 				(struct runner){s->threads[i].curg, s->threads[i].m, (int)i};
 	}
 	qsort(s->runners, s->runner_count, sizeof(*s->runners), runner_order);
-	drop_newborn(rt, s);
 	return rt->scheduler = s;
 }
 
@@ -225,17 +224,8 @@ int thread_running(struct runtime *rt, uint64_t g, uint64_t m)
 	const struct scheduler *s = scheduler_read(rt);
 	if (!s || !m)
 		return -1;
-	for (size_t low = 0, high = s->runner_count; low < high;) {
-		size_t mid = low + (high - low) / 2;
-		const struct runner *runner = &s->runners[mid];
-		if (runner->g == g)
-			return runner->m == m ? runner->thread : -1;
-		if (runner->g < g)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return -1;
+	const struct runner *runner = runner_find(s->runners, s->runner_count, g);
+	return runner && runner->m == m ? runner->thread : -1;
 }
 
 /* The goroutine whose own stack shows that Go was dying: for a core that lost the m's. */
