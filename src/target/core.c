@@ -113,7 +113,7 @@ static bool note_next(const struct core *core, uint64_t *pos, uint64_t end, stru
 }
 
 static enum status take_prstatus(struct core *core, struct target *t, const struct core_note *note,
-				 struct error *err)
+				 struct notes *notes, struct error *err)
 {
 	uint8_t buf[PRSTATUS_REGS + 34 * 8] = {0};
 	size_t need = PRSTATUS_REGS + regs_kernel_size(t->arch);
@@ -127,6 +127,9 @@ static enum status take_prstatus(struct core *core, struct target *t, const stru
 	thread.signal = load_u16(buf + PRSTATUS_CURSIG);
 	thread.has_regs = n >= need && regs_from_kernel(t->arch, buf + PRSTATUS_REGS,
 							n - PRSTATUS_REGS, &thread.regs);
+	if (!thread.has_regs)
+		notes_add(notes, "target", 0, "thread %d: its note has no room for registers",
+			  thread.tid);
 	if (!ARRAY_PUSH(t->threads, t->thread_count, core->thread_cap, thread))
 		return error_nomem(err);
 	return OK;
@@ -249,7 +252,7 @@ static enum status take_arm_tls(struct core *core, struct target *t, const struc
 }
 
 static enum status take_note(struct core *core, struct target *t, const struct core_note *note,
-			     struct error *err)
+			     struct notes *notes, struct error *err)
 {
 	if (strcmp(note->name, "LINUX") == 0)
 		return note->type == NT_ARM_TLS ? take_arm_tls(core, t, note, err) : OK;
@@ -257,7 +260,7 @@ static enum status take_note(struct core *core, struct target *t, const struct c
 		return OK;
 	switch (note->type) {
 	case NT_PRSTATUS:
-		return take_prstatus(core, t, note, err);
+		return take_prstatus(core, t, note, notes, err);
 	case NT_PRPSINFO:
 		return take_prpsinfo(core, t, note, err);
 	case NT_SIGINFO:
@@ -289,7 +292,7 @@ static enum status read_notes(struct core *core, const Elf64_Phdr *ph, struct ta
 				  "the core has more than %d notes: rest not read", NOTE_COUNT_MAX);
 			return OK;
 		}
-		if (take_note(core, t, &note, &why) == OK)
+		if (take_note(core, t, &note, notes, &why) == OK)
 			continue;
 		if (why.code == ERROR_NOMEM) {
 			if (err)

@@ -166,17 +166,35 @@ static enum status seize_new(struct process *p, bool *ret_new, struct error *err
 	return status;
 }
 
-static void take_wait(struct tracee *tracee, pid_t got, int status)
+/*
+ * Takes note of tid's stop, if it has one to tell. Only stops are waited for, never exits: when the
+ * process is a child of ours, how it ended is for someone else to ask.
+ */
+static void look_stopped(struct tracee *tracee)
 {
-	if (got < 0 || WIFEXITED(status) || WIFSIGNALED(status)) {
-		tracee->gone = true;
-	} else if (WIFSTOPPED(status)) {
+	siginfo_t info = {0};
+	if (waitid(P_PID, (id_t)tracee->tid, &info, WSTOPPED | WNOHANG | __WALL) != 0) {
+		tracee->gone = errno == ECHILD;
+	} else if (info.si_pid != 0) {
 		tracee->stopped = true;
 		/* Stopped by a signal on its way: PTRACE_DETACH hands it on. An event stop has its
 		 * number above the signal's. */
-		if (status >> 16 == 0)
-			tracee->signal = WSTOPSIG(status);
+		if (info.si_status >> 8 == 0)
+			tracee->signal = info.si_status;
+	} else {
+		tracee->gone = has_exited(tracee->tid);
 	}
+}
+
+/* A traced thread that has exited stays a zombie, and keeps its process one, until its tracer has
+ * seen it. The process itself comes last, and is left to its parent where that is us. */
+static void reap(const struct process *p)
+{
+	for (size_t i = 0; i < p->tracee_count; i++)
+		if (p->tracees[i].gone && p->tracees[i].tid != p->pid)
+			waitpid(p->tracees[i].tid, NULL, __WALL | WNOHANG);
+	if (status_pid(p->pid, "PPid") != getpid())
+		waitpid(p->pid, NULL, __WALL | WNOHANG);
 }
 
 static int64_t now_ms(void)
@@ -193,13 +211,8 @@ static void wait_stopped(struct process *p, int timeout_ms)
 	struct timespec pause = {.tv_nsec = 20000};
 	for (size_t i = 0; i < p->tracee_count;) {
 		struct tracee *tracee = &p->tracees[i];
-		int status = 0;
-		pid_t got = 0;
-		if (!tracee->stopped && !tracee->gone) {
-			got = waitpid(tracee->tid, &status, __WALL | WNOHANG);
-			if (got != 0 && !(got < 0 && errno == EINTR))
-				take_wait(tracee, got, status);
-		}
+		if (!tracee->stopped && !tracee->gone)
+			look_stopped(tracee);
 		if (tracee->stopped || tracee->gone || now_ms() >= deadline) {
 			i++;
 			continue;
@@ -242,13 +255,18 @@ void process_free(struct process *process)
 {
 	if (!process)
 		return;
+	bool gone = false;
 	/* Only a stopped thread can be let go, and after a failure some may not be stopped yet. */
 	wait_stopped(process, LATE_TIMEOUT_MS);
 	for (size_t i = 0; i < process->tracee_count; i++) {
 		struct tracee *tracee = &process->tracees[i];
-		if (tracee->stopped)
-			ptrace(PTRACE_DETACH, tracee->tid, NULL, (void *)(intptr_t)tracee->signal);
+		if (tracee->stopped &&
+		    ptrace(PTRACE_DETACH, tracee->tid, NULL, (void *)(intptr_t)tracee->signal) != 0)
+			tracee->gone = true;
+		gone = gone || tracee->gone;
 	}
+	if (gone)
+		reap(process);
 	if (process->mem >= 0)
 		close(process->mem);
 	free(process->tracees);
