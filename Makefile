@@ -3,7 +3,7 @@ PRESET ?= release
 BUILD := build/$(PRESET)
 PREFIX ?= /usr/local
 
-.PHONY: all demo test bench install clean fuzz
+.PHONY: all demo test bench install clean
 all: $(BUILD)/build.ninja
 	cmake --build --preset $(PRESET)
 
@@ -23,6 +23,9 @@ test:
 	rm -rf build/asan/verdicts
 	ctest --preset asan --parallel $$(nproc); status=$$?; \
 	tests/verdicts/verdicts.py --table build/asan/verdicts && exit $$status
+
+bench: all
+	bench/run
 
 install: all
 	cmake --install $(BUILD) --prefix $(PREFIX)
