@@ -30,6 +30,7 @@ size_t scope_variables(struct dwarf_info *info, uint64_t pc, struct scope_variab
 	struct scope_variable *list = NULL;
 	size_t count = 0, cap = 0, scope_count = 1;
 	Dwarf_Die unit;
+	*ret = NULL;
 	/* C code has frame bases of its own, and no goroutine's variables. */
 	if (!dwarf_info_function(info, pc, &scopes[0].die) ||
 	    !dwarf_diecu(&scopes[0].die, &unit, NULL, NULL) || dwarf_srclang(&unit) != DW_LANG_Go)
