@@ -119,10 +119,15 @@ static void print_verdict(struct page *page, const struct verdict *v)
 			    v->other.goroutine);
 		break;
 	case GRADE_POSSIBLE:
-		page_printf(page,
-			    ": %zu goroutine%s could have been the other side, the likeliest "
-			    "is shown\n",
-			    v->candidate_count + 1, v->candidate_count ? "s" : "");
+		if (!v->candidate_count)
+			page_printf(page,
+				    ": goroutine %" PRIu64 " could have been the other side\n",
+				    v->other.goroutine);
+		else
+			page_printf(page,
+				    ": %zu goroutines could have been the other side, the "
+				    "likeliest is shown\n",
+				    v->candidate_count + 1);
 		break;
 	default:
 		page_printf(page, ": the other side has left the map and cannot be told%s\n",
