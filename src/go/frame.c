@@ -137,6 +137,20 @@ static bool read_slot(struct runtime *rt, const struct frame *frame, const struc
 	return true;
 }
 
+/* Appends 0x and the number in hexadecimal: there are millions of them to print. */
+static void append_hex(struct text *text, uint64_t value)
+{
+	char buf[18];
+	size_t at = sizeof(buf);
+	do {
+		buf[--at] = "0123456789abcdef"[value & 15];
+		value >>= 4;
+	} while (value);
+	buf[--at] = 'x';
+	buf[--at] = '0';
+	text_append_bytes(text, buf + at, sizeof(buf) - at);
+}
+
 void frame_args(struct runtime *rt, const struct frame *frame, struct text *text)
 {
 	const struct pc_info *info = args_of(rt, frame);
@@ -161,11 +175,13 @@ void frame_args(struct runtime *rt, const struct frame *frame, struct text *text
 			text_append_char(text, '_');
 			break;
 		case ARG_WORD:
-			if (read_slot(rt, frame, step, &value))
-				text_printf(text, "0x%llx%s", (unsigned long long)value,
-					    step->live ? "" : "?");
-			else
+			if (!read_slot(rt, frame, step, &value)) {
 				text_append(text, "<unreadable>");
+				break;
+			}
+			append_hex(text, value);
+			if (!step->live)
+				text_append_char(text, '?');
 			break;
 		}
 	}
