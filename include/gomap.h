@@ -369,7 +369,8 @@ void gomap_shared_free(struct gomap_shared *s);
  * moment of the call. 0 for NULL. */
 size_t gomap_shared_len(const struct gomap_shared *s);
 
-/* As gomap_get, and safe beside any other call.
+/* As gomap_get, and safe beside any other call. A thread's first call on any shared map needs a
+ * little memory; where there is none, it returns false with errno ENOMEM, whatever it does.
  *     if (gomap_shared_get(s, &p, &n)) ... */
 bool gomap_shared_get(const struct gomap_shared *s, const void *key, void *ret_elem);
 
