@@ -17,7 +17,7 @@ type status struct {
 }
 
 func (s *status) page() []byte {
-	page, err := json.Marshal(s) // racer: iterate
+	page, err := json.Marshal(s) // racer: iterate read
 	if err != nil {
 		panic(err)
 	}
