@@ -1,12 +1,8 @@
-#include <string.h>
-
-#include <Zydis/Zydis.h>
+#include "insn/amd64.h"
 
 #include "insn/internal.h"
 
-/* What ZydisDecoderInit gives for long mode: the modes of today's machines. Constant, so that threads
- * need no order between them. */
-static const ZydisDecoder decoder = {
+const ZydisDecoder amd64_decoder = {
 	.machine_mode = ZYDIS_MACHINE_MODE_LONG_64,
 	.stack_width = ZYDIS_STACK_WIDTH_64,
 	.decoder_mode =
@@ -322,48 +318,17 @@ bool amd64_decode(const uint8_t *code, size_t n, uint64_t addr, bool full, struc
 {
 	ZydisDecoderContext context;
 	ZydisDecodedInstruction zydis;
-	if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, &context, code, n, &zydis)))
+	if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&amd64_decoder, &context, code, n, &zydis)))
 		return false;
 	struct insn insn = {0};
 	fill_flow(&zydis, addr, &insn);
 	if (full) {
 		ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
-		if (!ZYAN_SUCCESS(ZydisDecoderDecodeOperands(&decoder, &context, &zydis, ops,
+		if (!ZYAN_SUCCESS(ZydisDecoderDecodeOperands(&amd64_decoder, &context, &zydis, ops,
 							     zydis.operand_count)) ||
 		    !fill_full(&zydis, ops, &insn))
 			return false;
 	}
 	*ret = insn;
-	return true;
-}
-
-bool amd64_text(const uint8_t *code, size_t n, uint64_t addr, struct text *text)
-{
-	ZydisDecodedInstruction zydis;
-	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
-	if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, code, n, &zydis, ops)))
-		return false;
-	ZydisFormatter formatter;
-	/* longer than any instruction's text: the longest have a prefix, four operands and a mask */
-	char line[256];
-	if (!ZYAN_SUCCESS(ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_ATT)))
-		return false;
-	/* numbers as objdump writes them: 0x8, not 0x08 */
-	const ZydisFormatterProperty widths[] = {ZYDIS_FORMATTER_PROP_ADDR_PADDING_ABSOLUTE,
-						 ZYDIS_FORMATTER_PROP_ADDR_PADDING_RELATIVE,
-						 ZYDIS_FORMATTER_PROP_DISP_PADDING,
-						 ZYDIS_FORMATTER_PROP_IMM_PADDING};
-	for (size_t i = 0; i < sizeof(widths) / sizeof(widths[0]); i++) {
-		if (!ZYAN_SUCCESS(ZydisFormatterSetProperty(&formatter, widths[i],
-							    ZYDIS_PADDING_DISABLED)))
-			return false;
-	}
-	if (!ZYAN_SUCCESS(ZydisFormatterSetProperty(&formatter, ZYDIS_FORMATTER_PROP_HEX_UPPERCASE,
-						    ZYAN_FALSE)) ||
-	    !ZYAN_SUCCESS(ZydisFormatterFormatInstruction(&formatter, &zydis, ops,
-							  zydis.operand_count_visible, line,
-							  sizeof(line), addr, NULL)))
-		return false;
-	text_append(text, line);
 	return true;
 }
