@@ -72,6 +72,7 @@ int explain_run(const struct options *options);
 int goroutines_run(const struct options *options);
 int maps_run(const struct options *options);
 int map_run(const struct options *options);
+int code_run(const struct options *options);
 
 static inline bool option_given(const struct options *options, enum option_id id)
 {

@@ -19,7 +19,7 @@ const struct option_spec option_specs[OPTION_COUNT] = {
 	[OPTION_SITES] = {"sites", NULL, "list all code that can write such a map"},
 	[OPTION_EXIT_CODE] = {"exit-code", NULL,
 			      "exit 3 when a race or a corruption was found, else 0"},
-	[OPTION_ALL] = {"all", NULL, "one by one, no groups"},
+	[OPTION_ALL] = {"all", NULL, "leave nothing out, group nothing"},
 	[OPTION_CHECK] = {"check", NULL, "check counts, hashes, duplicates and growth"},
 	[OPTION_LIMIT] = {"limit", "N", "show at most N; 0: all"},
 };
@@ -42,6 +42,11 @@ const struct command commands[] = {
 	 "ADDRESS is that of the map's header, as reports and tracebacks show it. TYPE is its "
 	 "type,\n"
 	 "by name (map[string]int) or address; without it, the type is looked for.\n"},
+	{"code", code_run, "TARGET [FUNCTION]", 1, 2, OPTIONS_TARGET | OPTION(OPTION_ALL),
+	 "machine code of the map functions, and what it does to their flag",
+	 "TARGET is an executable, a core or a PID. Without FUNCTION, the instructions of all map\n"
+	 "functions that touch the flag; --all: every instruction of them. FUNCTION is a name as\n"
+	 "linked, or its end: mapassign_fast64, maps.(*Map).Delete.\n"},
 	{0},
 };
 

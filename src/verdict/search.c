@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "go/callsite.h"
 #include "insn/insn.h"
+#include "maps/code.h"
 #include "verdict/reach.h"
 
 /* Direct calls that a write is looked for behind: a helper of a helper. Deeper, "its code can write
@@ -86,25 +87,13 @@ enum status search_sites(struct search *s, const struct map_sites **ret, struct 
 	return OK;
 }
 
-static enum flag_callee callee_at(void *context, uint64_t addr)
-{
-	struct runtime *rt = context;
-	struct function fn;
-	return flag_callee_by_name(pclntab_find(rt->pclntab, addr, &fn) ? fn.name : NULL);
-}
-
 const struct flagsites *search_flagsites(struct search *s, const struct function *fn)
 {
 	for (size_t i = 0; i < s->flagsites_count; i++)
 		if (s->flagsites[i].entry == fn->entry)
 			return &s->flagsites[i].sites;
-	uint64_t size = fn->end - fn->entry;
-	const uint8_t *code = fn->end > fn->entry && size <= FLAGSITES_CODE_MAX
-				      ? memory_view(s->rt->target->memory, fn->entry, (size_t)size)
-				      : NULL;
 	struct known_flagsites known = {.entry = fn->entry};
-	if (!code || flagsites_find(s->rt->target->arch, s->map.design, code, (size_t)size,
-				    fn->entry, callee_at, s->rt, &known.sites, NULL) != OK)
+	if (map_code_flagsites(s->rt, fn, &known.sites, NULL) != OK)
 		return NULL;
 	if (!ARRAY_PUSH(s->flagsites, s->flagsites_count, s->flagsites_cap, known)) {
 		flagsites_done(&known.sites);
