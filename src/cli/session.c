@@ -50,8 +50,9 @@ int session_open(struct session *s, const struct options *options)
 				     .sysroot = options->value[OPTION_SYSROOT],
 				     .force_exe = option_given(options, OPTION_FORCE_EXE)};
 	const char *what = options->operands[0];
-	if (target_open(what, &how, &s->notes, &s->target, &s->error) != OK ||
-	    runtime_open(s->target, &s->notes, &s->rt, &s->error) != OK) {
+	if (target_open(what, &how, &s->notes, &s->target, &s->error) != OK)
+		return session_fail(s);
+	if (runtime_open(s->target, &s->notes, &s->rt, &s->error) != OK) {
 		(void)error_prefix(&s->error, "%s", what);
 		return session_fail(s);
 	}

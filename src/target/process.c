@@ -474,6 +474,33 @@ enum status process_lay(struct process *process, struct memory *memory, struct e
 	return OK;
 }
 
+enum status process_changed_pages(const struct process *process, uint64_t start, uint64_t end,
+				  size_t *ret, struct error *err)
+{
+	/* Linux Documentation/admin-guide/mm/pagemap.rst: a word for each page. */
+	const uint64_t file_page = UINT64_C(1) << 61, swapped = UINT64_C(1) << 62,
+		       present = UINT64_C(1) << 63;
+	uint64_t page_size = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t page = start / page_size, end_page = (end + page_size - 1) / page_size;
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", process->alive);
+	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t changed = 0;
+	while (page < end_page) {
+		uint64_t words[512];
+		size_t n = end_page - page < 512 ? (size_t)(end_page - page) : 512;
+		if (fd < 0 || file_read(fd, words, n * 8, page * 8) != (ssize_t)(n * 8))
+			return error_sys(err, "%s", path);
+		for (size_t i = 0; i < n; i++)
+			if ((words[i] & swapped) ||
+			    ((words[i] & present) && !(words[i] & file_page)))
+				changed++;
+		page += n;
+	}
+	*ret = changed;
+	return OK;
+}
+
 const struct auxv *process_auxv(const struct process *process)
 {
 	return &process->auxv;

@@ -30,6 +30,11 @@ void process_free(struct process *process);
 /* Adds what is mapped and readable; process must outlive memory. */
 enum status process_lay(struct process *process, struct memory *memory, struct error *err);
 
+/* Counts the pages of [start, end), a private mapping of a file, that have been changed since and are
+ * no longer the file's: a debugger's breakpoints, a recorder's jumps. */
+enum status process_changed_pages(const struct process *process, uint64_t start, uint64_t end,
+				  size_t *ret, struct error *err);
+
 const struct auxv *process_auxv(const struct process *process);
 
 /* Opens the file that the process runs, whatever its name means today. The caller closes *ret_fd and

@@ -51,22 +51,8 @@ static enum status zero_fetch(void *context, uint64_t addr, uint64_t offset, voi
 
 enum lay {
 	LAY_ALL, /* with zero-filled ends: an executable by itself */
-	LAY_READ_ONLY, /* what a running program cannot have changed: below a core's pages */
-	LAY_READ_ONLY_DATA, /* and no code, which debuggers do change: above a process's memory */
+	LAY_READ_ONLY, /* what the program cannot have changed as it ran */
 };
-
-static bool is_laid(const struct segment *s, enum lay lay)
-{
-	switch (lay) {
-	case LAY_ALL:
-		return true;
-	case LAY_READ_ONLY:
-		return !s->writable;
-	case LAY_READ_ONLY_DATA:
-		return !s->writable && !s->executable;
-	}
-	return false;
-}
 
 static enum status lay_executable(struct target *t, enum lay lay, struct error *err)
 {
@@ -76,7 +62,7 @@ static enum status lay_executable(struct target *t, enum lay lay, struct error *
 	for (size_t i = 0; i < count; i++) {
 		const struct segment *s = &segments[i];
 		uint64_t start = s->addr + t->bias;
-		if (!is_laid(s, lay) || start > UINT64_MAX - s->memsz)
+		if ((s->writable && lay != LAY_ALL) || start > UINT64_MAX - s->memsz)
 			continue;
 		struct memory_range range = {
 			.start = start,
@@ -202,6 +188,31 @@ static enum status own_executable(struct target *t, const struct process *proces
 	return executable_open_fd(fd, size, path, &t->exe, err);
 }
 
+/* Says so where the read-only part of the program is not what its file has. */
+static void note_changed_pages(const struct target *t, const struct process *process,
+			       struct notes *notes)
+{
+	const struct segment *segments;
+	size_t count = executable_segments(t->exe, &segments), changed;
+	for (size_t i = 0; i < count; i++) {
+		const struct segment *s = &segments[i];
+		uint64_t start = s->addr + t->bias;
+		struct error why;
+		if (s->writable)
+			continue;
+		if (process_changed_pages(process, start, start + s->filesz, &changed, &why) != OK)
+			notes_add_error(
+				notes, "target",
+				"whether the program's code was changed in memory is not known",
+				&why);
+		else if (changed)
+			notes_add(notes, "target", start,
+				  "%zu pages of the program were changed in memory (breakpoints, a "
+				  "recorder): shown as its file has them",
+				  changed);
+	}
+}
+
 static enum status open_process(struct target *t, pid_t pid, const struct target_options *options,
 				struct notes *notes, struct error *err)
 {
@@ -221,8 +232,12 @@ static enum status open_process(struct target *t, pid_t pid, const struct target
 		return OK;
 	if (match_executable(t, options, &image, notes, err) != OK)
 		return FAILED;
-	/* Views of the data that cannot have changed save copying it out of the process. */
-	return options->exe ? OK : lay_executable(t, LAY_READ_ONLY_DATA, err);
+	/* On top of the process's memory: whoever takes code apart needs views of it, and wants it as
+	 * it was compiled. A file that the user names is used for its names only. */
+	if (options->exe)
+		return OK;
+	note_changed_pages(t, impl->process, notes);
+	return lay_executable(t, LAY_READ_ONLY, err);
 }
 
 static enum status open_executable_target(struct target *t, int fd, uint64_t size,

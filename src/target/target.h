@@ -75,6 +75,7 @@ struct target_options {
  *
  * A missing or unreadable executable of a core is a note, and exe NULL; a wrong one is
  * ERROR_MISMATCH and names both ids. What is neither core nor executable nor PID is ERROR_FORMAT.
+ * The error's text names the file or process that it is about.
  */
 enum status target_open(const char *what, const struct target_options *options, struct notes *notes,
 			struct target **ret, struct error *err);

@@ -214,8 +214,9 @@ static void its_executable_lies_where_it_runs(void **state)
 	uint8_t code[16];
 	assert_int_equal(memory_read(t->memory, symbol.addr, code, sizeof(code), NULL), OK);
 	assert_memory_equal(code, (const void *)run_child, sizeof(code));
-	assert_int_equal(memory_origin(t->memory, symbol.addr), ORIGIN_LIVE);
-	/* Constants have views. */
+	/* Code and constants have views, as the file has them. */
+	assert_non_null(memory_view(t->memory, symbol.addr, symbol.size));
+	assert_int_equal(memory_origin(t->memory, symbol.addr), ORIGIN_FILE);
 	static const char constant[] = "some constant of this test";
 	const char *view = memory_view(t->memory, (uint64_t)constant, sizeof(constant));
 	assert_non_null(view);
@@ -223,6 +224,29 @@ static void its_executable_lies_where_it_runs(void **state)
 	const struct mapping *m = target_mapping_at(t, (uint64_t)run_child);
 	assert_non_null(m);
 	assert_string_equal(m->path, executable_path(t->exe));
+	target_free(TAKE(t));
+	stop(pid);
+}
+
+/* A breakpoint, as a debugger would set it. */
+static void changed_code_is_noted(void **state)
+{
+	(void)state;
+	pid_t pid = start(false);
+	char text[64];
+	snprintf(text, sizeof(text), "/proc/%d/mem", pid);
+	int fd = open(text, O_RDWR);
+	uint8_t trap = 0xcc, code;
+	assert_int_equal(pwrite(fd, &trap, 1, (off_t)(uintptr_t)on_signal), 1);
+	close(fd);
+	struct notes notes = NOTES_INIT;
+	AUTO_TARGET struct target *t = NULL;
+	assert_int_equal(try_open(pid, &notes, &t, NULL), OK);
+	assert_int_equal(notes.count, 1);
+	assert_non_null(strstr(notes.list[0].text, "1 pages of the program were changed"));
+	assert_int_equal(memory_read_u8(t->memory, (uint64_t)on_signal, &code, NULL), OK);
+	assert_int_equal(code, *(const uint8_t *)(uintptr_t)on_signal);
+	notes_done(&notes);
 	target_free(TAKE(t));
 	stop(pid);
 }
@@ -494,6 +518,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(all_threads_stand_still_until_it_is_freed),
 		cmocka_unit_test(its_memory_and_threads_are_read),
 		cmocka_unit_test(its_executable_lies_where_it_runs),
+		cmocka_unit_test(changed_code_is_noted),
 		cmocka_unit_test(a_read_faults_where_access_ends),
 		cmocka_unit_test(signals_that_arrive_meanwhile_are_not_lost),
 		cmocka_unit_test(signals_that_arrive_as_it_stops_are_not_lost),
