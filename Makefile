@@ -3,7 +3,7 @@ PRESET ?= release
 BUILD := build/$(PRESET)
 PREFIX ?= /usr/local
 
-.PHONY: all demo test bench install clean
+.PHONY: all demo test bench experiments install clean
 all: $(BUILD)/build.ninja
 	cmake --build --preset $(PRESET)
 
@@ -26,6 +26,11 @@ test:
 
 bench: all
 	bench/run
+
+# The article's experiments under each Go version: crash rates, messages, exit codes, logs.
+experiments:
+	tools/setup test
+	experiments/run
 
 install: all
 	cmake --install $(BUILD) --prefix $(PREFIX)
