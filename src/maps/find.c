@@ -104,8 +104,8 @@ static bool follow_stacks(struct heap_walk *walk, const struct goroutines *gorou
 	return frames < FRAMES_MAX;
 }
 
-/* Maps in package variables, or one pointer from there, as the code of their users names them: where
- * DWARF is missing, a call of a map function still has the map's type beside it. */
+/* Maps in package variables, as the code of their users names them: where DWARF is missing, a call of a
+ * map function still has the map's type beside it. */
 static void follow_code(struct heap_walk *walk)
 {
 	AUTO_MAP_CALLEES struct map_callees *callees = NULL;
@@ -259,7 +259,8 @@ enum status maps_find(struct runtime *rt, const struct goroutines *goroutines,
 	bool typed = follow_globals(&walk, m->noptrdata, m->enoptrbss) > 0;
 	bool all_frames = follow_stacks(&walk, goroutines);
 	walk.trusted = false;
-	follow_code(&walk);
+	if (!typed)
+		follow_code(&walk);
 	enum status status = search_interfaces(&walk, err);
 	if (status == OK && !typed)
 		guess(&walk);

@@ -42,6 +42,7 @@ struct guesser {
 	struct candidate *list; /* by address */
 	size_t count, cap;
 	struct word_marks headers; /* of the candidates */
+	struct u64set hashes; /* of the keys of one */
 	bool failed; /* memory is out */
 };
 
@@ -306,8 +307,8 @@ static bool scalar_agrees(struct guesser *g, enum kind kind, uint64_t addr, unsi
 	return true;
 }
 
-/* Whether one entry's key has its tag. */
-static bool tag_agrees(struct guesser *g, const struct layout_group *group, const struct map *map,
+/* Whether one entry's key has its tag, and is not there twice. */
+static bool key_agrees(struct guesser *g, const struct layout_group *group, const struct map *map,
 		       const struct map_entry *e)
 {
 	uint8_t key[CONTAINER_SIZE_MAX];
@@ -316,7 +317,9 @@ static bool tag_agrees(struct guesser *g, const struct layout_group *group, cons
 	    memory_read(g->walk->rt->target->memory, e->key, key, map->type.key_size, NULL) != OK)
 		return false;
 	enum hash_result result = hash_key(g->hasher, group->plan, key, seed, &hash);
-	return result == HASH_RANDOM || (result == HASH_OK && map_tag(map, hash) == e->tag);
+	if (result != HASH_OK)
+		return result == HASH_RANDOM;
+	return map_tag(map, hash) == e->tag && u64set_add(&g->hashes, hash ? hash : 1);
 }
 
 /* How well all entries, or the first of a large map, look like those of a map type: 0 not at all, 1 they
@@ -338,9 +341,10 @@ static int entries_fit(struct guesser *g, const struct layout_group *group, stru
 	if (!node || map_walk_new(rt, map, &w, NULL) != OK)
 		return 0;
 	w->report = &unused;
+	u64set_clear(&g->hashes);
 	while (good && seen < FIT_ENTRIES && map_walk_next(w, &e)) {
 		AUTO_TEXT struct text text = TEXT_INIT;
-		wrong += !tag_agrees(g, group, map, &e);
+		wrong += !key_agrees(g, group, map, &e);
 		good = wrong <= 1 && pointers_agree(g, node, e.elem, &pointers) &&
 		       scalar_agrees(g, g->walk->graph.nodes[node].kind, e.elem, &pointers);
 		/* Strings inside of structs, which no edge leads to, are read by who renders them. */
@@ -425,6 +429,7 @@ static void guesser_done(struct guesser *g)
 	free(g->groups);
 	free(g->list);
 	marks_done(&g->headers);
+	u64set_done(&g->hashes);
 	hasher_free(g->hasher);
 }
 

@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "insn/insn.h"
+#include "maps/coderefs.h"
 
 /* The hash functions are short: memhashFallback, the longest, has less than 1 KB. */
 enum { CODE_MAX = 8192 };
@@ -16,95 +17,34 @@ struct addresses {
 	uint64_t use_aes, schedule, hashkey;
 };
 
-/* What code refers to by a constant address. */
-struct reference {
-	uint64_t addr;
-	unsigned size; /* bytes accessed; 0: the address itself is taken */
-};
-
-/* Registers of arm64 whose value is known: a page, or a page and an offset. */
-struct known {
-	bool valid[ARM64_REGS];
-	uint64_t value[ARM64_REGS];
-};
-
 static bool is_global(const struct module *m, uint64_t addr)
 {
 	return addr >= m->noptrdata && addr < m->enoptrbss;
 }
 
-/* Follows what adrp and add leave in registers; true where the instruction takes an address. */
-static bool follow(struct known *known, const struct insn *insn, struct reference *ret)
-{
-	bool taken = false;
-	uint64_t value = 0;
-	if (insn->dst.kind == INSN_REG && insn->op == INSN_MOVE && insn->src[0].kind == INSN_IMM &&
-	    insn->dst.size == 8) {
-		value = (uint64_t)insn->src[0].imm;
-		taken = true;
-	} else if (insn->dst.kind == INSN_REG && insn->op == INSN_ADD &&
-		   insn->src[0].kind == INSN_REG && insn->src[1].kind == INSN_IMM &&
-		   insn->src[0].reg < ARM64_REGS && known->valid[insn->src[0].reg]) {
-		value = known->value[insn->src[0].reg] + (uint64_t)insn->src[1].imm;
-		taken = true;
-		*ret = (struct reference){value, 0};
-	}
-	for (unsigned r = 0; r < ARM64_REGS; r++) {
-		if (insn->writes >> r & 1)
-			known->valid[r] = false;
-	}
-	if (taken && insn->dst.reg < ARM64_REGS) {
-		known->valid[insn->dst.reg] = true;
-		known->value[insn->dst.reg] = value;
-	}
-	return taken && insn->op == INSN_ADD;
-}
-
-static bool memory_reference(const struct known *known, const struct insn_mem *mem,
-			     struct reference *ret)
-{
-	uint64_t base = 0;
-	if (!mem->read || mem->index != INSN_NO_REG || mem->segment != INSN_SEGMENT_NONE)
-		return false;
-	if (mem->base != INSN_PC) {
-		if (mem->base >= ARM64_REGS || !known->valid[mem->base])
-			return false;
-		base = known->value[mem->base];
-	}
-	*ret = (struct reference){base + (uint64_t)mem->disp, mem->size};
-	return true;
-}
-
-/* Finds the lowest address of global data that the function called name refers to in the given way:
- * of exactly size bytes, or at least 8 where size is 8. false where there is none. */
-static bool lowest_reference(struct runtime *rt, const char *name, unsigned size, uint64_t *ret)
+/* Finds the lowest address of global data, other than the one at but, that the function called name
+ * refers to in the given way: of exactly size bytes, or at least 8 where size is 8. false where there is
+ * none. */
+static bool lowest_reference(struct runtime *rt, const char *name, unsigned size, uint64_t but,
+			     uint64_t *ret)
 {
 	struct function fn;
 	uint8_t code[CODE_MAX];
-	struct known known = {0};
+	struct code_registers registers = {0};
 	bool found = false;
 	if (!pclntab_by_name(rt->pclntab, name, &fn) || fn.end <= fn.entry)
 		return false;
 	size_t n = fn.end - fn.entry < CODE_MAX ? fn.end - fn.entry : CODE_MAX;
 	if (memory_read(rt->target->memory, fn.entry, code, n, NULL) != OK)
 		return false;
-	for (size_t at = 0; at < n;) {
-		struct insn insn;
-		struct reference refs[INSN_MEM_MAX + 1];
-		unsigned count = 0;
-		if (!insn_decode(rt->target->arch, code + at, n - at, fn.entry + at, &insn)) {
-			at += insn_step(rt->target->arch);
-			continue;
-		}
-		at += insn.length;
-		for (unsigned i = 0; i < insn.mem_count; i++)
-			count += memory_reference(&known, &insn.mem[i], &refs[count]);
-		if (rt->target->arch == ARCH_ARM64)
-			count += follow(&known, &insn, &refs[count]);
-		for (unsigned i = 0; i < count; i++) {
+	for (size_t at = 0, length; at < n; at += length ? length : insn_step(rt->target->arch)) {
+		struct code_reference refs[CODE_REFERENCES_MAX];
+		size_t count = code_references(rt->target->arch, code + at, n - at, fn.entry + at,
+					       &registers, refs, &length);
+		for (size_t i = 0; i < count; i++) {
 			bool fits = size == 8 ? refs[i].size >= 8 || refs[i].size == 0
 					      : refs[i].size == size;
-			if (fits && is_global(&rt->module, refs[i].addr) &&
+			if (fits && refs[i].addr != but && is_global(&rt->module, refs[i].addr) &&
 			    (!found || refs[i].addr < *ret)) {
 				*ret = refs[i].addr;
 				found = true;
@@ -145,9 +85,10 @@ static struct addresses by_code(struct runtime *rt)
 	const char *fallback = split ? "internal/runtime/maps.memHashFallback"
 				     : "runtime.memhashFallback";
 	struct addresses a = {0};
-	lowest_reference(rt, test, 1, &a.use_aes);
-	lowest_reference(rt, aes, rt->target->arch == ARCH_AMD64 ? 16 : 0, &a.schedule);
-	lowest_reference(rt, fallback, 8, &a.hashkey);
+	lowest_reference(rt, test, 1, 0, &a.use_aes);
+	/* arm64's memhash64 of 1.19 takes useAeshash's address as well. */
+	lowest_reference(rt, aes, rt->target->arch == ARCH_AMD64 ? 16 : 0, a.use_aes, &a.schedule);
+	lowest_reference(rt, fallback, 8, 0, &a.hashkey);
 	return a;
 }
 

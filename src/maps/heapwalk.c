@@ -18,6 +18,9 @@ enum {
 	OWNER_MAX = 300,
 	/* A closure is code and what it captured; a hostile core could name any number of functions. */
 	CLOSURES_MAX = 1 << 16,
+	/* Guessed objects may be taken for several things each; what reads all memory more often than
+	 * this has lost its way. */
+	GUESSED_PASSES = 4,
 	GUESSES_MAX = 8 << 20, /* 128 MB of them; then words are followed as one thing only */
 };
 
@@ -60,6 +63,20 @@ void heap_walk_done(struct heap_walk *walk)
 	hasher_free(walk->hasher);
 }
 
+/* Bytes from addr to the end of its range of writable memory, 0 where it is in none. Maps are made at run
+ * time: what cannot be written cannot lead to one. */
+static uint64_t writable_left(struct heap_walk *walk, uint64_t addr)
+{
+	struct memory_range r = walk->range;
+	if (addr < r.start || addr >= r.end) {
+		if (!memory_range_at(walk->rt->target->memory, addr, &r) || r.start > addr ||
+		    !r.writable || (r.origin != ORIGIN_CORE && r.origin != ORIGIN_LIVE))
+			return 0;
+		walk->range = r;
+	}
+	return r.end - addr;
+}
+
 static bool is_readable(const struct heap_walk *walk, uint64_t addr)
 {
 	return memory_origin(walk->rt->target->memory, addr) != ORIGIN_NONE;
@@ -92,10 +109,15 @@ static void push(struct heap_walk *walk, uint64_t addr, uint32_t node, uint64_t 
 	if (!node || !addr || addr & 7 || !count || !walk->graph.nodes[node].leads ||
 	    !walk->graph.nodes[node].size)
 		return;
-	if (!is_readable(walk, addr)) {
-		lose(walk);
+	uint64_t left = writable_left(walk, addr);
+	if (!left) {
+		if (!is_readable(walk, addr))
+			lose(walk);
 		return;
 	}
+	/* An object lies in one range, but for one that a cut or a hole in the core has shortened. */
+	if (!walk->trusted && count > left / walk->graph.nodes[node].size)
+		return;
 	if (walk->item_count == ITEMS_MAX ||
 	    !ARRAY_PUSH(walk->items, walk->item_count, walk->item_cap, item))
 		walk->stopped = true;
@@ -164,6 +186,15 @@ static bool index_reserve(struct heap_walk *walk)
 	return walk->index != NULL;
 }
 
+/* Whether a key has the tag of its hash, as far as that can be told. */
+static bool tag_agrees(struct hasher *hasher, const struct hash_plan *plan, const uint8_t *key,
+		       const struct map *map, uint8_t tag)
+{
+	uint64_t hash, seed = map->design == MAP_HMAP ? map->hash0 : map->seed;
+	enum hash_result result = hash_key(hasher, plan, key, seed, &hash);
+	return result == HASH_RANDOM || (result == HASH_OK && map_tag(map, hash) == tag);
+}
+
 /* Whether the first entries' tags are those of their hashes, but for one that a racing writer may have
  * left half written; with no entries, whether all slots are free. */
 static bool entries_prove(struct heap_walk *walk, const struct map *map)
@@ -186,13 +217,12 @@ static bool entries_prove(struct heap_walk *walk, const struct map *map)
 	uint8_t *key = malloc(map->type.key_size + 1);
 	bool good = key != NULL;
 	while (good && seen < PROOF_SAMPLE && map_walk_next(w, &e)) {
-		uint64_t hash, seed = map->design == MAP_HMAP ? map->hash0 : map->seed;
 		seen++;
 		if (memory_read(walk->rt->target->memory, e.key, key, map->type.key_size, NULL) !=
 		    OK)
 			good = false;
-		else if (plan && hash_key(walk->hasher, plan, key, seed, &hash) == HASH_OK)
-			wrong += map_tag(map, hash) != e.tag;
+		else if (plan)
+			wrong += !tag_agrees(walk->hasher, plan, key, map, e.tag);
 	}
 	free(key);
 	good = good && w->complete && (seen > 0) == (map->count > 0) &&
@@ -356,18 +386,18 @@ static void follow_interface(struct heap_walk *walk, uint64_t type, uint64_t hol
 
 static void follow_chan(struct heap_walk *walk, uint64_t chan, uint32_t node)
 {
-	/* runtime/chan.go, hchan: qcount, dataqsiz, buf; the same in 1.18 to 1.27. Slots of the buffer
-	 * that hold no value are zero. */
-	uint8_t b[24];
+	/* runtime/chan.go, hchan: qcount, dataqsiz, buf, elemsize uint16; the same in 1.18 to 1.27.
+	 * Slots of the buffer that hold no value are zero. */
+	uint8_t b[26];
 	if (!chan || chan & 7)
 		return;
-	if (memory_read(walk->rt->target->memory, chan, b, sizeof(b), NULL) == OK)
-		push(walk, load_u64(b + 16), node, load_u64(b + 8), 0);
-	else
+	if (memory_read(walk->rt->target->memory, chan, b, sizeof(b), NULL) != OK)
 		lose(walk);
+	else if (load_u64(b) <= load_u64(b + 8) && load_u16(b + 24) == walk->graph.nodes[node].size)
+		push(walk, load_u64(b + 16), node, load_u64(b + 8), 0);
 }
 
-/* Follows one edge of the value at addr; w has its words, two at least. */
+/* Follows one edge of the value at addr; w has its words. */
 static void follow(struct heap_walk *walk, const struct heap_item *item, const struct edge *edge,
 		   uint64_t addr, const uint8_t *w)
 {
@@ -383,7 +413,8 @@ static void follow(struct heap_walk *walk, const struct heap_item *item, const s
 		}
 		break;
 	case EDGE_SLICE:
-		push(walk, word, edge->node, load_u64(w + 8), 0);
+		if (load_u64(w + 8) <= load_u64(w + 16))
+			push(walk, word, edge->node, load_u64(w + 8), 0);
 		break;
 	case EDGE_CHAN:
 		follow_chan(walk, word, edge->node);
@@ -410,7 +441,15 @@ static void follow(struct heap_walk *walk, const struct heap_item *item, const s
 
 static size_t edge_words(enum edge_kind kind)
 {
-	return kind == EDGE_SLICE || kind == EDGE_EFACE || kind == EDGE_IFACE ? 16 : 8;
+	switch (kind) {
+	case EDGE_SLICE:
+		return 24;
+	case EDGE_EFACE:
+	case EDGE_IFACE:
+		return 16;
+	default:
+		return 8;
+	}
 }
 
 /* Follows all edges of the value at addr, whose bytes are at bytes, or, where that is NULL, are read
@@ -421,7 +460,7 @@ static void follow_value(struct heap_walk *walk, const struct heap_item *item, u
 	/* The graph may grow and move below. */
 	for (size_t i = 0; i < walk->graph.nodes[item->node].edge_count && !walk->stopped; i++) {
 		struct edge edge = walk->graph.nodes[item->node].edges[i];
-		uint8_t w[16];
+		uint8_t w[24];
 		if (edge.kind == EDGE_ARRAY) {
 			push(walk, addr + edge.offset, edge.node, edge.len, item->owner);
 			continue;
@@ -438,6 +477,25 @@ static void follow_value(struct heap_walk *walk, const struct heap_item *item, u
 		if (load_u64(w) && follow_once(walk, addr + edge.offset, &edge))
 			follow(walk, item, &edge, addr, w);
 	}
+}
+
+/* Counts the bytes of guessed objects; false when they are out of all proportion. */
+static bool spend(struct heap_walk *walk, uint64_t n)
+{
+	struct memory_range r;
+	struct memory *memory = walk->rt->target->memory;
+	for (uint64_t a = 0; !walk->budget && memory_range_at(memory, a, &r); a = r.end)
+		walk->spent += r.end - r.start;
+	if (!walk->budget) {
+		walk->budget = GUESSED_PASSES * walk->spent + 1;
+		walk->spent = 0;
+	}
+	if (n > walk->budget - walk->spent) {
+		walk->stopped = true;
+		return false;
+	}
+	walk->spent += n;
+	return true;
 }
 
 /* Follows the values of an item, a block of them at a time. */
@@ -458,6 +516,8 @@ static void follow_item(struct heap_walk *walk, struct heap_item item)
 	uint64_t n = BLOCK_SIZE / size;
 	if (n > item.count)
 		n = item.count;
+	if (!walk->trusted && !spend(walk, n * size))
+		return;
 	if (memory_read(walk->rt->target->memory, item.addr, walk->block, n * size, &err) != OK) {
 		/* As many as are there; nothing is behind them. */
 		uint64_t missing = err.addr - item.addr;

@@ -68,6 +68,8 @@ struct heap_walk {
 	bool trusted; /* what is followed now */
 	bool stopped; /* memory is out, or a limit was hit */
 	uint64_t lost; /* trusted objects that could not be read */
+	struct memory_range range; /* the writable one that was asked for last */
+	uint64_t spent, budget; /* bytes of guessed objects read, and allowed */
 	uint8_t *block;
 	struct hasher
 		*hasher; /* for maps that must prove to be one; NULL: not tried or not there */
