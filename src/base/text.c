@@ -65,12 +65,62 @@ void text_append_char(struct text *text, char c)
 	text_append_bytes(text, &c, 1);
 }
 
+char *digits_decimal(uint64_t value, char digits[DIGITS_MAX])
+{
+	char *p = digits + DIGITS_MAX;
+	do {
+		*--p = (char)('0' + value % 10);
+		value /= 10;
+	} while (value);
+	return p;
+}
+
+char *digits_hex(uint64_t value, char digits[DIGITS_MAX])
+{
+	char *p = digits + DIGITS_MAX;
+	do {
+		*--p = "0123456789abcdef"[value & 15];
+		value >>= 4;
+	} while (value);
+	return p;
+}
+
+void text_append_uint(struct text *text, uint64_t value)
+{
+	char digits[DIGITS_MAX];
+	const char *p = digits_decimal(value, digits);
+	text_append_bytes(text, p, (size_t)(digits + DIGITS_MAX - p));
+}
+
+void text_append_int(struct text *text, int64_t value)
+{
+	if (value < 0)
+		text_append_char(text, '-');
+	text_append_uint(text, value < 0 ? -(uint64_t)value : (uint64_t)value);
+}
+
+void text_append_hex(struct text *text, uint64_t value)
+{
+	char digits[DIGITS_MAX];
+	const char *p = digits_hex(value, digits);
+	text_append_bytes(text, "0x", 2);
+	text_append_bytes(text, p, (size_t)(digits + DIGITS_MAX - p));
+}
+
 void text_printf(struct text *text, const char *fmt, ...)
 {
+	/* Most of what is printed fits into the room of earlier appends: then one pass does. */
+	size_t room = text->failed ? 0 : text->cap - text->len;
 	va_list ap;
 	va_start(ap, fmt);
-	int n = vsnprintf(NULL, 0, fmt, ap);
+	int n = vsnprintf(room ? text->s + text->len : NULL, room, fmt, ap);
 	va_end(ap);
+	if (n >= 0 && (size_t)n < room) {
+		text->len += (size_t)n;
+		return;
+	}
+	if (room)
+		text->s[text->len] = '\0';
 	if (n < 0 || !reserve(text, (size_t)n)) {
 		text->failed = true;
 		return;

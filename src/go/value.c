@@ -80,7 +80,7 @@ static void append_missing(struct render *r, const struct place *place, const st
 static void append_word(struct render *r, uint64_t word)
 {
 	if (word)
-		text_printf(r->text, "0x%" PRIx64, word);
+		text_append_hex(r->text, word);
 	else
 		text_append(r->text, "nil");
 }
@@ -204,7 +204,7 @@ static void enter_interface(struct render *r, const struct type *type, const str
 static void append_value(struct render *r, const struct type *type, const struct place *place)
 {
 	uint8_t b[24]; /* the longest that is not taken apart: a slice's header */
-	struct error err = {0};
+	struct error err;
 	if (r->depth == VALUE_DEPTH_MAX) {
 		text_append(r->text, "...");
 		return;
@@ -226,10 +226,10 @@ static void append_value(struct render *r, const struct type *type, const struct
 		text_append(r->text, b[0] ? "true" : "false");
 		break;
 	case KIND_INT ... KIND_INT64:
-		text_printf(r->text, "%" PRId64, load_signed(b, type->size));
+		text_append_int(r->text, load_signed(b, type->size));
 		break;
 	case KIND_UINT ... KIND_UINTPTR:
-		text_printf(r->text, "%" PRIu64, load_unsigned(b, type->size));
+		text_append_uint(r->text, load_unsigned(b, type->size));
 		break;
 	case KIND_FLOAT32:
 	case KIND_FLOAT64:
@@ -293,9 +293,15 @@ static void step(struct render *r)
 static bool render(struct runtime *rt, uint64_t type_addr, const struct place *place,
 		   struct text *text)
 {
-	struct render r = {.rt = rt, .text = text, .complete = true};
 	struct type type;
-	struct error err = {0};
+	struct error err;
+	struct render r;
+	/* The levels are filled as they are entered. */
+	r.rt = rt;
+	r.text = text;
+	r.depth = 0;
+	r.parts = 0;
+	r.complete = true;
 	if (type_read(rt, type_addr, &type, &err) != OK) {
 		append_unreadable(&r, type_addr, &err);
 		return false;

@@ -331,6 +331,8 @@ void map_walk_entry(const struct map_walk *walk, const struct container *c, unsi
 	*ret = (struct map_entry){
 		.key = c->addr + key,
 		.elem = c->addr + elem,
+		.key_bytes = c->bytes + key,
+		.elem_bytes = c->bytes + elem,
 		.slot = c->addr + key,
 		.container = c->addr,
 		.index = i,
@@ -339,10 +341,14 @@ void map_walk_entry(const struct map_walk *walk, const struct container *c, unsi
 		.chain = c->chain,
 		.old = c->old,
 	};
-	if (t->indirect_key)
+	if (t->indirect_key) {
 		ret->key = load_u64(c->bytes + key);
-	if (t->indirect_elem)
+		ret->key_bytes = NULL;
+	}
+	if (t->indirect_elem) {
 		ret->elem = load_u64(c->bytes + elem);
+		ret->elem_bytes = NULL;
+	}
 }
 
 bool map_walk_next(struct map_walk *walk, struct map_entry *ret)

@@ -53,6 +53,8 @@ bool map_contradiction(struct runtime *rt, const struct map *map, char text[200]
 struct map_entry {
 	uint64_t key, elem; /* addresses of key and element, indirection followed; elem may be
 			       one past memory's end for elements of size 0 */
+	/* Their bytes, until the next entry is asked for; NULL where the slot has a pointer to them. */
+	const uint8_t *key_bytes, *elem_bytes;
 	uint64_t slot; /* address of the key's slot itself */
 	uint64_t container; /* address of the bucket or group that holds it */
 	unsigned index; /* slot in the container, 0 to 7 */

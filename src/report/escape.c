@@ -107,6 +107,15 @@ void escape_json(FILE *out, const char *s, size_t n)
 {
 	while (n) {
 		unsigned c;
+		size_t plain = 0;
+		while (plain < n && s[plain] >= 0x20 && s[plain] < 0x7f && s[plain] != '"' &&
+		       s[plain] != '\\')
+			plain++;
+		fwrite_unlocked(s, 1, plain, out);
+		s += plain;
+		n -= plain;
+		if (!n)
+			break;
 		size_t len = utf8_next(s, n, &c);
 		if (!len) {
 			fputs("\\ufffd", out);

@@ -3,25 +3,26 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "report/escape.h"
 
 static void new_line(struct json *json)
 {
-	fputc('\n', json->out);
+	putc_unlocked('\n', json->out);
 	for (unsigned i = 0; i < json->depth; i++)
-		fputs("  ", json->out);
+		fputs_unlocked("  ", json->out);
 }
 
 static void begin_value(struct json *json, const char *name)
 {
 	if (json->has_member)
-		fputc(',', json->out);
+		putc_unlocked(',', json->out);
 	if (json->depth)
 		new_line(json);
 	if (name) {
-		fputc('"', json->out);
+		putc_unlocked('"', json->out);
 		escape_json(json->out, name, strlen(name));
-		fputs("\": ", json->out);
+		fputs_unlocked("\": ", json->out);
 	}
 	json->has_member = true;
 }
@@ -29,7 +30,7 @@ static void begin_value(struct json *json, const char *name)
 static void begin(struct json *json, const char *name, char bracket)
 {
 	begin_value(json, name);
-	fputc(bracket, json->out);
+	putc_unlocked(bracket, json->out);
 	json->depth++;
 	json->has_member = false;
 }
@@ -39,7 +40,7 @@ static void end(struct json *json, char bracket)
 	json->depth--;
 	if (json->has_member)
 		new_line(json);
-	fputc(bracket, json->out);
+	putc_unlocked(bracket, json->out);
 	json->has_member = true;
 }
 
@@ -70,9 +71,9 @@ void json_string(struct json *json, const char *name, const char *s)
 		return;
 	}
 	begin_value(json, name);
-	fputc('"', json->out);
+	putc_unlocked('"', json->out);
 	escape_json(json->out, s, strlen(s));
-	fputc('"', json->out);
+	putc_unlocked('"', json->out);
 }
 
 void json_int(struct json *json, const char *name, int64_t value)
@@ -84,19 +85,21 @@ void json_int(struct json *json, const char *name, int64_t value)
 void json_uint(struct json *json, const char *name, uint64_t value)
 {
 	begin_value(json, name);
-	fprintf(json->out, "%" PRIu64, value);
+	char digits[DIGITS_MAX];
+	const char *p = digits_decimal(value, digits);
+	fwrite_unlocked(p, 1, (size_t)(digits + DIGITS_MAX - p), json->out);
 }
 
 void json_bool(struct json *json, const char *name, bool value)
 {
 	begin_value(json, name);
-	fputs(value ? "true" : "false", json->out);
+	fputs_unlocked(value ? "true" : "false", json->out);
 }
 
 void json_null(struct json *json, const char *name)
 {
 	begin_value(json, name);
-	fputs("null", json->out);
+	fputs_unlocked("null", json->out);
 }
 
 void json_addr(struct json *json, const char *name, uint64_t addr)
@@ -106,10 +109,14 @@ void json_addr(struct json *json, const char *name, uint64_t addr)
 		return;
 	}
 	begin_value(json, name);
-	fprintf(json->out, "\"0x%" PRIx64 "\"", addr);
+	char digits[DIGITS_MAX];
+	const char *p = digits_hex(addr, digits);
+	fputs_unlocked("\"0x", json->out);
+	fwrite_unlocked(p, 1, (size_t)(digits + DIGITS_MAX - p), json->out);
+	putc_unlocked('"', json->out);
 }
 
 void json_done(struct json *json)
 {
-	fputc('\n', json->out);
+	putc_unlocked('\n', json->out);
 }

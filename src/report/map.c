@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "go/value.h"
+#include "report/escape.h"
 
 const char *check_kind_name(enum check_kind kind)
 {
@@ -94,10 +95,16 @@ static void check_text(struct page *page, const struct check_report *report)
 static bool render(struct runtime *rt, const struct map *map, const struct map_entry *entry,
 		   struct text *key, struct text *elem)
 {
+	const struct map_type *t = &map->type;
 	text_clear(key);
 	text_clear(elem);
-	bool ok = value_render(rt, map->type.type.key, entry->key, key);
-	return value_render(rt, map->type.type.elem, entry->elem, elem) && ok;
+	bool ok = entry->key_bytes
+			  ? value_render_bytes(rt, t->type.key, entry->key_bytes, t->key_size, key)
+			  : value_render(rt, t->type.key, entry->key, key);
+	bool elem_ok = entry->elem_bytes ? value_render_bytes(rt, t->type.elem, entry->elem_bytes,
+							      t->elem_size, elem)
+					 : value_render(rt, t->type.elem, entry->elem, elem);
+	return ok && elem_ok;
 }
 
 bool map_text(struct page *page, struct runtime *rt, const struct map *map,
@@ -138,11 +145,11 @@ bool map_text(struct page *page, struct runtime *rt, const struct map *map,
 			return true;
 		}
 		render(rt, map, &entry, &key, &elem);
-		page_printf(page, "  ");
-		page_text(page, key.s);
-		page_printf(page, ": ");
-		page_text(page, elem.s);
-		fputc('\n', page->out);
+		fwrite_unlocked("  ", 1, 2, page->out);
+		escape_terminal(page->out, key.s, key.len);
+		fwrite_unlocked(": ", 1, 2, page->out);
+		escape_terminal(page->out, elem.s, elem.len);
+		putc_unlocked('\n', page->out);
 		shown++;
 	}
 	return map_walk_complete(walk);
