@@ -5,8 +5,10 @@
 
 #include "base/array.h"
 
-/* Scopes that cover one PC: nested blocks and inlined calls; Go's compiler stops inlining far below. */
-enum { SCOPES_MAX = 256 };
+/* Scopes of one function: nested blocks and inlined calls. */
+enum { SCOPES_MAX = 1024 };
+/* Ranges of code between which one variable moves; spills and reloads of a large function. */
+enum { RANGES_MAX = 1 << 14 };
 /* Values on the stack of a location expression; Go's compiler uses two. */
 enum { STACK_MAX = 8 };
 /* Operations of an expression: a piece takes three. */
@@ -17,14 +19,14 @@ struct scope {
 	const char *function;
 };
 
-static bool is_inner_scope(Dwarf_Die *die, uint64_t pc)
+static bool is_inner_scope(Dwarf_Die *die, uint64_t pc, bool all)
 {
 	int tag = dwarf_tag(die);
 	return (tag == DW_TAG_lexical_block || tag == DW_TAG_inlined_subroutine) &&
-	       dwarf_haspc(die, pc) > 0;
+	       (all || dwarf_haspc(die, pc) > 0);
 }
 
-size_t scope_variables(struct dwarf_info *info, uint64_t pc, struct scope_variable **ret)
+static size_t collect(struct dwarf_info *info, uint64_t pc, bool all, struct scope_variable **ret)
 {
 	struct scope scopes[SCOPES_MAX];
 	struct scope_variable *list = NULL;
@@ -41,7 +43,7 @@ size_t scope_variables(struct dwarf_info *info, uint64_t pc, struct scope_variab
 		for (bool more = die_first_child(&scopes[s].die, &die); more;
 		     more = die_next_sibling(&die, &die)) {
 			int tag = dwarf_tag(&die);
-			if (is_inner_scope(&die, pc) && scope_count < SCOPES_MAX) {
+			if (is_inner_scope(&die, pc, all) && scope_count < SCOPES_MAX) {
 				scopes[scope_count++] = (struct scope){
 					die, tag == DW_TAG_lexical_block ? scopes[s].function
 									 : dwarf_diename(&die)};
@@ -65,6 +67,16 @@ size_t scope_variables(struct dwarf_info *info, uint64_t pc, struct scope_variab
 	}
 	*ret = list;
 	return count;
+}
+
+size_t scope_variables(struct dwarf_info *info, uint64_t pc, struct scope_variable **ret)
+{
+	return collect(info, pc, false, ret);
+}
+
+size_t scope_all_variables(struct dwarf_info *info, uint64_t pc, struct scope_variable **ret)
+{
+	return collect(info, pc, true, ret);
 }
 
 /* A value on the expression's stack: a place without size. */
@@ -192,16 +204,15 @@ static struct place conclude(struct machine *m, uint64_t size)
 	return place;
 }
 
-size_t scope_places(struct scope_variable *var, uint64_t pc, struct place ret[PLACES_MAX])
+/* What a location expression says. */
+static size_t places_of(Dwarf_Attribute *attr, const Dwarf_Op *ops, size_t op_count,
+			struct place ret[PLACES_MAX])
 {
-	Dwarf_Attribute attr;
-	Dwarf_Op *ops;
-	size_t op_count, count = 0;
-	if (!die_location(&var->die, &attr) ||
-	    dwarf_getlocation_addr(&attr, pc, &ops, &op_count, 1) != 1 || op_count > OPS_MAX)
-		return 0;
-	struct machine m = {.attr = &attr};
+	struct machine m = {.attr = attr};
+	size_t count = 0;
 	bool after_piece = false;
+	if (op_count > OPS_MAX)
+		return 0;
 	for (size_t i = 0; i < op_count; i++) {
 		after_piece = ops[i].atom == DW_OP_piece;
 		if (!after_piece) {
@@ -216,4 +227,38 @@ size_t scope_places(struct scope_variable *var, uint64_t pc, struct place ret[PL
 	if (!after_piece && op_count && count < PLACES_MAX)
 		ret[count++] = conclude(&m, 0);
 	return count;
+}
+
+size_t scope_places(struct scope_variable *var, uint64_t pc, struct place ret[PLACES_MAX])
+{
+	Dwarf_Attribute attr;
+	Dwarf_Op *ops;
+	size_t count;
+	if (!die_location(&var->die, &attr) ||
+	    dwarf_getlocation_addr(&attr, pc, &ops, &count, 1) != 1)
+		return 0;
+	return places_of(&attr, ops, count, ret);
+}
+
+void scope_ranges(struct scope_variable *var,
+		  bool (*visit)(void *context, uint64_t start, uint64_t end,
+				const struct place *places, size_t count),
+		  void *context)
+{
+	Dwarf_Attribute attr;
+	Dwarf_Addr base, start, end;
+	Dwarf_Op *ops;
+	size_t count;
+	struct place places[PLACES_MAX];
+	ptrdiff_t next = 0;
+	if (!die_location(&var->die, &attr))
+		return;
+	for (unsigned i = 0; i < RANGES_MAX; i++) {
+		next = dwarf_getlocations(&attr, next, &base, &start, &end, &ops, &count);
+		if (next <= 0)
+			return;
+		size_t n = places_of(&attr, ops, count, places);
+		if (n && !visit(context, start, end, places, n))
+			return;
+	}
 }

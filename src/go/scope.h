@@ -46,6 +46,16 @@ enum { SCOPE_VARIABLES_MAX = 4096 };
  * caller frees *ret. Returns how many. */
 size_t scope_variables(struct dwarf_info *info, uint64_t pc, struct scope_variable **ret);
 
+/* As scope_variables, of all scopes of the function that pc is in, whether they cover pc or not. */
+size_t scope_all_variables(struct dwarf_info *info, uint64_t pc, struct scope_variable **ret);
+
+/* Calls visit for each range of code, half open, in which the variable is somewhere, with the places
+ * there, until it returns false; once, for all addresses, where it never moves. */
+void scope_ranges(struct scope_variable *var,
+		  bool (*visit)(void *context, uint64_t start, uint64_t end,
+				const struct place *places, size_t count),
+		  void *context);
+
 /* Where the variable is at pc; returns the number of pieces, 0: it is nowhere there. */
 size_t scope_places(struct scope_variable *var, uint64_t pc, struct place ret[PLACES_MAX]);
 

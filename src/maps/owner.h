@@ -7,15 +7,43 @@
 #include <stdint.h>
 
 #include "go/frames.h"
+#include "go/goroutine.h"
 #include "go/runtime.h"
 
+/* How well it is known. */
+enum owner_certainty {
+	OWNER_FITS, /* a word there is the map, and no other struct of the program has such a field */
+	OWNER_BY_CODE, /* the instructions before the call take the map from there */
+	OWNER_SEEN, /* that, or a variable of a frame or package; and the word there is the map */
+};
+
+struct map_owner {
+	/* "main.(*Cache).items", "main.sessions", "main.main.m" (a variable of the function
+	 * main.main); types and functions as linked, with their package's path. Of a map that is an
+	 * element: "element of main.(*tally).byHost". NULL: it has no name, how says what is known. */
+	char *name;
+	char *how; /* one sentence */
+	enum owner_certainty certainty;
+	uint64_t type; /* of the map as it is declared there, where that has a descriptor; 0 */
+	uint64_t holder; /* address of the word that holds the map; 0 unknown */
+	uint64_t object; /* of the struct that it is a field of; 0 none or unknown */
+};
+
 /*
- * What the frames of a stack that uses the map call it: "main.(*Cache).items", "main.sessions",
- * "main.main.m". By DWARF's variables where the executable has them; else by the receiver's type, which
- * a method's name tells, and by symbols. NULL where none of these knows it. The caller frees it.
- * *ret_type is the type that a struct's field declares, 0 for other owners: generic code works on
- * shapes (map[go.shape.string]int), and the declaration has the names.
+ * Whose the map at address map, of the map type at type (0 for what is not known), is, as far as the stack of a goroutine that
+ * uses it tells. frames is that stack, in a map function or not. First by the machine code: what the
+ * call of the map function was given, followed back through the code of the function, of its callers
+ * and of those that made the closures; then by what DWARF's variables of the frames hold; then by the
+ * package variables; then by structs that words of the frames lead to. False where none knows it.
  */
-char *map_owner(struct runtime *rt, const struct frames *frames, uint64_t map, uint64_t *ret_type);
+bool map_owner_find(struct runtime *rt, const struct goroutine *goroutine,
+		    const struct frames *frames, uint64_t map, uint64_t type,
+		    struct map_owner *ret);
+void map_owner_done(struct map_owner *owner);
+
+/* The same for one call of a map function, at the address call in fn, by the code alone; words of the
+ * target are not read. */
+bool map_owner_of_call(struct runtime *rt, const struct function *fn, uint64_t call,
+		       struct map_owner *ret);
 
 #endif

@@ -56,24 +56,31 @@ static bool slots_agree(struct judge *j)
 	return false;
 }
 
-/* Whose the map is: as the detector's frames have it, else those of the goroutine that started it,
- * where a captured variable was made. */
-static char *find_owner(struct judge *j, uint64_t *ret_type)
+/* Whose the map is: as the detector's stack has it, else that of the goroutine that started it. */
+static void find_owner(struct judge *j)
 {
-	uint64_t map = j->call.map.value;
-	char *owner = map_owner(j->rt, &j->crash.frames, map, ret_type);
-	if (owner || !j->has_goroutines)
-		return owner;
-	uint64_t parent = j->crash.goroutine.parent;
-	const struct goroutine *g = goroutines_by_id(&j->goroutines, parent ? parent : 1);
-	struct stack_walk walk = STACK_WALK_INIT;
-	struct frames frames = {0};
-	if (g && g->g != j->crash.goroutine.g &&
-	    frames_collect(&walk, j->rt, g, FRAMES_SEARCH_MAX, &frames, NULL) == OK)
-		owner = map_owner(j->rt, &frames, map, ret_type);
-	stack_walk_done(&walk);
-	frames_done(&frames);
-	return owner;
+	uint64_t map = j->call.has_map ? j->call.map.value : 0;
+	uint64_t type = j->call.has_type ? j->call.type.value : 0;
+	struct map_facts *facts = &j->verdict->map;
+	struct map_owner owner;
+	bool found = map_owner_find(j->rt, &j->crash.goroutine, &j->crash.frames, map, type, &owner);
+	if (!found && map && j->has_goroutines) {
+		uint64_t parent = j->crash.goroutine.parent;
+		const struct goroutine *g = goroutines_by_id(&j->goroutines, parent ? parent : 1);
+		struct stack_walk walk = STACK_WALK_INIT;
+		struct frames frames = {0};
+		found = g && g->g != j->crash.goroutine.g &&
+			frames_collect(&walk, j->rt, g, FRAMES_SEARCH_MAX, &frames, NULL) == OK &&
+			map_owner_find(j->rt, g, &frames, map, type, &owner);
+		stack_walk_done(&walk);
+		frames_done(&frames);
+	}
+	if (!found)
+		return;
+	facts->owner = TAKE(owner.name);
+	if (owner.type && facts->type && strstr(facts->type, "go.shape."))
+		facts->type = type_name(j->rt, owner.type);
+	map_owner_done(&owner);
 }
 
 /* Which map: from the crashing frames. */
@@ -91,6 +98,7 @@ static void find_map(struct judge *j)
 	}
 	if (j->call.has_type)
 		v->map.type = type_name(j->rt, j->call.type.value);
+	find_owner(j);
 	if (!j->call.has_map || !j->call.has_type) {
 		notes_add(
 			j->rt->notes, "verdict", 0,
@@ -107,10 +115,6 @@ static void find_map(struct judge *j)
 		return;
 	}
 	v->map.has_header = true;
-	uint64_t declared;
-	v->map.owner = find_owner(j, &declared);
-	if (declared && v->map.type && strstr(v->map.type, "go.shape."))
-		v->map.type = type_name(j->rt, declared);
 	char text[200];
 	if (map_contradiction(j->rt, &v->map.map, text))
 		v->map.contradiction = strdup(text);
