@@ -98,12 +98,13 @@ static enum status read_segments(struct executable *exe, struct error *err)
 					 " bytes at 0x%" PRIx64 ", 0x%" PRIx64
 					 " of them in the file",
 					 i, ph->p_memsz, ph->p_vaddr, ph->p_filesz);
-		uint64_t left = ph->p_offset < exe->size ? exe->size - ph->p_offset : 0;
+		uint64_t offset = ph->p_offset < exe->size ? ph->p_offset : exe->size;
+		uint64_t left = exe->size - offset;
 		exe->segments[exe->segment_count++] = (struct segment){
 			.addr = ph->p_vaddr,
 			.filesz = ph->p_filesz < left ? ph->p_filesz : left,
 			.memsz = ph->p_memsz,
-			.offset = ph->p_offset,
+			.offset = offset,
 			.writable = ph->p_flags & PF_W,
 			.executable = ph->p_flags & PF_X,
 			.cut = ph->p_filesz > left,

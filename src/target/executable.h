@@ -17,7 +17,7 @@
 
 struct executable;
 
-/* One PT_LOAD. filesz is clamped to what the file holds. */
+/* One PT_LOAD. offset and filesz are clamped to what the file holds. */
 struct segment {
 	uint64_t addr, filesz, memsz, offset;
 	bool writable, executable;
