@@ -1,0 +1,241 @@
+#include "probe/plan.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/cleanup.h"
+#include "insn/insn.h"
+#include "maps/code.h"
+
+/* Whether a function of this name sets the flag itself: runtime/map.go and map_fast*.go up to 1.23;
+ * since 1.24 runtime.mapassign* still do (linknamed into internal/runtime/maps), but mapdelete* and
+ * mapclear only call the methods of maps.Map. */
+static bool must_set(const char *name, bool swiss)
+{
+	static const char *const swiss_methods[] = {
+		"internal/runtime/maps.(*Map).Delete",
+		"internal/runtime/maps.(*Map).Clear",
+		"internal/runtime/maps.(*Map).PutSlot",
+	};
+	if (strncmp(name, "runtime.mapassign", 17) == 0)
+		return true;
+	if (!swiss)
+		return strncmp(name, "runtime.mapdelete", 17) == 0 ||
+		       strcmp(name, "runtime.mapclear") == 0;
+	for (size_t i = 0; i < sizeof(swiss_methods) / sizeof(swiss_methods[0]); i++)
+		if (strcmp(name, swiss_methods[i]) == 0)
+			return true;
+	return false;
+}
+
+static enum status refuse(const struct map_code *code, const char *what, struct error *err)
+{
+	return error_at(err, ERROR_UNSUPPORTED, code->function.entry,
+			"the code of %.100s is not as expected (%s): nothing was changed",
+			code->function.name, what);
+}
+
+/* Whether the run from addr to end is what a stub can stand for: a load of the flag into a register,
+ * operations on that, its store; nothing pc-relative. Fills in the registers. */
+static bool run_is_movable(const struct map_code *code, struct plan_site *site)
+{
+	const uint8_t *bytes = code->bytes + (site->addr - code->function.entry);
+	uint64_t at = site->addr;
+	struct insn insn;
+	for (unsigned i = 0; at < site->end; i++) {
+		if (!insn_decode(ARCH_AMD64, bytes + (at - site->addr), site->end - at, at,
+				 &insn) ||
+		    insn.flow != INSN_NEXT)
+			return false;
+		for (unsigned k = 0; k < insn.mem_count; k++)
+			if (insn.mem[k].base != site->map_reg || insn.mem[k].size != 1)
+				return false;
+		if (i == 0) {
+			if (insn.op != INSN_MOVE || insn.dst.kind != INSN_REG ||
+			    insn.mem_count != 1 || insn.dst.high)
+				return false;
+			site->temp_reg = insn.dst.reg;
+		}
+		at += insn.length;
+		if (at > site->addr && at < site->addr + PLAN_PATCH_SIZE)
+			site->interior = at;
+	}
+	return at == site->end && insn.op == INSN_MOVE && insn.src[0].kind == INSN_REG &&
+	       insn.src[0].reg == site->temp_reg && site->temp_reg != site->map_reg &&
+	       site->map_reg < AMD64_RIP && site->map_reg != AMD64_RSP &&
+	       site->temp_reg != AMD64_RSP && site->temp_reg != AMD64_RBP &&
+	       site->temp_reg != AMD64_R14;
+}
+
+static enum status plan_store(const struct map_code *code, const struct flag_site *flag,
+			      struct plan *plan, struct error *err)
+{
+	struct plan_site site = {
+		.kind = flag->kind == FLAG_SET ? PLAN_SET : PLAN_CLEAR,
+		.addr = flag->run,
+		.end = flag->end,
+		.map_reg = flag->map_reg,
+		.function = code->function.name,
+	};
+	if (!flag->run_is_pure || site.end - site.addr < PLAN_PATCH_SIZE ||
+	    site.end - site.addr > PLAN_RUN_MAX)
+		return refuse(code, "the flag is changed in another way", err);
+	memcpy(site.original, code->bytes + (site.addr - code->function.entry),
+	       site.end - site.addr);
+	if (!run_is_movable(code, &site))
+		return refuse(code, "the flag is changed by other instructions", err);
+	return ARRAY_PUSH(plan->list, plan->count, plan->cap, site) ? OK : error_nomem(err);
+}
+
+static enum status plan_fatal(const struct map_code *code, const struct flag_site *flag,
+			      struct plan *plan, struct error *err)
+{
+	struct plan_site site = {
+		.kind = PLAN_FATAL,
+		.addr = flag->addr,
+		.end = flag->end,
+		.map_reg = INSN_NO_REG,
+		.temp_reg = INSN_NO_REG,
+		.function = code->function.name,
+	};
+	const uint8_t *bytes = code->bytes + (site.addr - code->function.entry);
+	struct insn insn;
+	/* e8: call rel32 (Intel SDM volume 2, CALL) */
+	if (site.end - site.addr != PLAN_PATCH_SIZE || bytes[0] != 0xe8 ||
+	    !insn_decode_flow(ARCH_AMD64, bytes, PLAN_PATCH_SIZE, site.addr, &insn) ||
+	    !insn.has_target)
+		return refuse(code, "fatal is called in another way", err);
+	site.callee = insn.target;
+	memcpy(site.original, bytes, PLAN_PATCH_SIZE);
+	return ARRAY_PUSH(plan->list, plan->count, plan->cap, site) ? OK : error_nomem(err);
+}
+
+static enum status plan_function(struct runtime *rt, const struct map_code *code, struct plan *plan,
+				 struct error *err)
+{
+	size_t sets = 0, clears = 0;
+	if (!code->sites.complete)
+		return refuse(code, "it cannot be followed to its end", err);
+	for (size_t i = 0; i < code->sites.count; i++) {
+		const struct flag_site *site = &code->sites.list[i];
+		enum status status = OK;
+		if (site->kind == FLAG_TOGGLE)
+			return refuse(code, "what sets and what clears cannot be told", err);
+		if (site->kind == FLAG_SET || site->kind == FLAG_CLEAR)
+			status = plan_store(code, site, plan, err);
+		else if (site->kind == FLAG_FATAL)
+			status = plan_fatal(code, site, plan, err);
+		if (status != OK)
+			return FAILED;
+		sets += site->kind == FLAG_SET;
+		clears += site->kind == FLAG_CLEAR;
+		plan->fatals += site->kind == FLAG_FATAL;
+	}
+	bool writes = must_set(code->function.name, rt->swiss);
+	if (writes ? sets != 1 || !clears : sets || clears)
+		return refuse(code,
+			      writes ? "it should set the flag once and clear it"
+				     : "it changes the flag, which it should not",
+			      err);
+	plan->sets += sets;
+	plan->clears += clears;
+	return OK;
+}
+
+static int by_address(const void *a, const void *b)
+{
+	const struct plan_site *x = a, *y = b;
+	return x->addr < y->addr ? -1 : x->addr > y->addr;
+}
+
+/* A write path without a site would be one that we do not see: each function that must set the flag
+ * has to be among those that do. */
+static enum status check_all_covered(struct runtime *rt, const struct plan *plan, struct error *err)
+{
+	size_t functions = 0;
+	for (size_t i = 0; i < pclntab_count(rt->pclntab); i++) {
+		struct function fn;
+		bool found = false;
+		if (!pclntab_at(rt->pclntab, i, &fn) || !must_set(fn.name, rt->swiss))
+			continue;
+		for (size_t k = 0; k < plan->count && !found; k++)
+			found = plan->list[k].kind == PLAN_SET && plan->list[k].addr >= fn.entry &&
+				plan->list[k].addr < fn.end;
+		if (!found)
+			return error_at(err, ERROR_UNSUPPORTED, fn.entry,
+					"%.100s writes maps, and where it sets the flag is not "
+					"known: nothing was changed",
+					fn.name);
+		functions++;
+	}
+	if (!functions)
+		return error_set(err, ERROR_UNSUPPORTED,
+				 "the program has no function that writes maps");
+	return OK;
+}
+
+static enum status check_program(struct runtime *rt, struct error *err)
+{
+	if (rt->target->arch != ARCH_AMD64)
+		return error_set(err, ERROR_UNSUPPORTED,
+				 "only amd64 programs can be recorded: this one is for arm64");
+	/* R14 holds g in all Go code since the register ABI: go1.17, cmd/compile/abi-internal.md. The
+	 * sites were measured from 1.19 on. */
+	if (!rt->layout_exact || rt->version.minor < 19)
+		return error_set(err, ERROR_UNSUPPORTED,
+				 "the program is built by %.60s, and only Go 1.19 to 1.27 can be "
+				 "recorded",
+				 rt->version.text);
+	if (rt->layout.g.goid == LAYOUT_NONE || rt->layout.g.stack == LAYOUT_NONE)
+		return error_set(err, ERROR_UNSUPPORTED, "the layout of runtime.g is not known");
+	return OK;
+}
+
+static uint64_t image_end(const struct executable *exe)
+{
+	const struct segment *segments;
+	size_t count = executable_segments(exe, &segments);
+	uint64_t end = 0;
+	for (size_t i = 0; i < count; i++)
+		if (segments[i].memsz <= UINT64_MAX - segments[i].addr &&
+		    segments[i].addr + segments[i].memsz > end)
+			end = segments[i].addr + segments[i].memsz;
+	return end;
+}
+
+enum status plan_make(struct runtime *rt, struct plan *ret, struct error *err)
+{
+	if (check_program(rt, err) != OK)
+		return FAILED;
+	struct map_codes codes;
+	if (map_codes_find(rt, NULL, &codes, err) != OK)
+		return error_prefix(err, "the program cannot be recorded");
+	struct plan plan = {
+		.text = rt->module.text,
+		.etext = rt->module.etext,
+		.image_end = image_end(rt->target->exe),
+		.goid_offset = rt->layout.g.goid,
+		.stack_offset = rt->layout.g.stack,
+	};
+	enum status status = OK;
+	for (size_t i = 0; i < codes.count && status == OK; i++)
+		status = plan_function(rt, &codes.list[i], &plan, err);
+	map_codes_done(&codes);
+	if (status == OK)
+		status = check_all_covered(rt, &plan, err);
+	if (status != OK) {
+		plan_done(&plan);
+		return FAILED;
+	}
+	qsort(plan.list, plan.count, sizeof(*plan.list), by_address);
+	*ret = plan;
+	return OK;
+}
+
+void plan_done(struct plan *plan)
+{
+	free(plan->list);
+	*plan = (struct plan){0};
+}

@@ -1,0 +1,58 @@
+/*
+ * What the recorder will change in a program, and whether it may.
+ *
+ * A plan is made from the executable alone. It fails closed: unless every function that writes maps is
+ * one whose flag is set once and cleared at least once by instructions that can be moved as they are,
+ * nothing is planned, and the error names the function.
+ *
+ * At each place that sets or clears the flag, Go 1.19 to 1.27 have one run of 10 or 11 bytes without a
+ * pc-relative operand, M the map's register and t a dead one (measured for all versions):
+ *
+ *	movzbl 0x8(M),t ; xor $4,t   ; mov tb,0x8(M)	set, bucket maps
+ *	movzbl 0x8(M),t ; and $-5,t  ; mov tb,0x8(M)	clear
+ *	movzbl 0x22(M),t ; xor $1,t  ; mov tb,0x22(M)	set and clear, Swiss maps
+ *
+ * Its first five bytes become a jump to a stub; of a call of fatal, the four bytes of its distance
+ * change, so that it calls a stub which goes on to fatal.
+ */
+#ifndef PROBE_PLAN_H
+#define PROBE_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "go/runtime.h"
+
+enum plan_kind { PLAN_SET, PLAN_CLEAR, PLAN_FATAL };
+
+enum { PLAN_RUN_MAX = 24, PLAN_PATCH_SIZE = 5 };
+
+struct plan_site {
+	enum plan_kind kind;
+	uint64_t addr; /* first byte that changes; PLAN_FATAL: the call instruction */
+	uint64_t end; /* behind the run, where the stub goes back to */
+	uint8_t original[PLAN_RUN_MAX]; /* the bytes from addr to end */
+	uint8_t map_reg; /* DWARF numbers */
+	uint8_t temp_reg; /* t */
+	uint64_t callee; /* PLAN_FATAL: what is called */
+	uint64_t interior; /* an instruction that starts inside the changed bytes; 0: none */
+	const char *function; /* lives as long as the runtime that the plan was made from */
+};
+
+struct plan {
+	struct plan_site *list; /* by address; addresses are the executable's, without load bias */
+	size_t count, cap;
+	size_t sets, clears, fatals;
+	uint64_t text, etext; /* of the program's code */
+	uint64_t image_end; /* behind its last segment */
+	uint16_t goid_offset, stack_offset; /* in runtime.g */
+};
+
+/* Plans for the program that rt was opened on. ERROR_UNSUPPORTED, with the reason in one line, for what
+ * cannot be recorded. */
+enum status plan_make(struct runtime *rt, struct plan *ret, struct error *err);
+void plan_done(struct plan *plan);
+
+#endif

@@ -1,0 +1,149 @@
+/*
+ * The table that the recorder keeps in a running Go program: who wrote which map last, from where,
+ * from when to when; and what stood still when a check failed.
+ *
+ * It is laid out here once, for the machine code that writes it (stubs.c), for us who read it over a
+ * memfd, and for cores, in which it lies from a page's start on and is known by its magic. Numbers are
+ * little endian. A goroutine has at most one map write in flight, so one line each loses nothing
+ * that a crash needs: other goroutines cannot push it out.
+ *
+ * A line is written before the flag is set and after it is cleared: the interval that it holds contains
+ * the true one. Nothing is written any more once frozen is set, which happens at the slow path behind a
+ * check that fails, before Go prints.
+ */
+#ifndef PROBE_RECORDS_H
+#define PROBE_RECORDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/notes.h"
+#include "target/target.h"
+
+/* Eight bytes at a page's start; the last is the version of the layout. */
+#define RECORDS_MAGIC "\177MAPREC\001"
+enum { RECORDS_MAGIC_SIZE = 8 };
+
+enum {
+	/* Return addresses kept of a write: the deepest way from a map function to code that a user
+	 * wrote (encoding/json by reflection) is eight calls. */
+	RECORD_CALLERS = 10,
+	/* Lines that are looked at from a goroutine's own one on when that is taken by another. */
+	RECORD_PROBES = 32,
+	RECORD_LINE_BITS_MIN = 4,
+	RECORD_LINE_BITS_MAX = 20, /* 128 MB; a program with that many goroutines is a rare one */
+	RECORD_LINE_BITS = 16,
+};
+
+enum record_state {
+	RECORD_DONE = 0, /* the flag is clear again, or the line was never used */
+	RECORD_IN_FLIGHT = 1, /* between set and clear */
+	RECORD_TORN = 2, /* the line is just being written */
+};
+
+/* One goroutine's last map write: two cache lines. */
+struct record {
+	uint64_t g; /* address of its runtime.g; 0: the line is free */
+	uint64_t goid;
+	uint64_t map; /* address of the map's header */
+	uint64_t set, clear; /* time stamp counter; 0 without time stamps */
+	uint32_t site; /* of the set: offset of its first instruction from header.text */
+	uint32_t state; /* enum record_state */
+	uint64_t callers
+		[RECORD_CALLERS]; /* innermost first: return addresses out of the map function
+					     and of its callers; ends with 0 */
+};
+
+enum record_flags {
+	RECORDS_TIMES = 1, /* set and clear are filled in */
+	RECORDS_WATCHED = 2, /* somebody waits for freezes: the detector stands still for him */
+};
+
+/* What a detector does between freezing the table and dying: it sets FROZEN and waits for a moment;
+ * who has seen it sets HELD, and the detector waits until RELEASED, at most HOLD_SECONDS. */
+enum freeze_word { FREEZE_NONE, FREEZE_FROZEN, FREEZE_HELD, FREEZE_RELEASED };
+enum { FREEZE_NOTICE_SECONDS = 2, FREEZE_HOLD_SECONDS = 60 };
+
+/* The first page of the table; fields that different processors write stand in lines of their own. */
+struct records_header {
+	uint8_t magic[RECORDS_MAGIC_SIZE];
+	uint32_t line_bits; /* 1 << line_bits lines, and RECORD_PROBES more behind them */
+	uint32_t flags; /* enum record_flags */
+	uint64_t text; /* address that record.site counts from */
+	uint64_t stubs, stubs_end; /* where the machine code lies */
+	uint64_t size; /* of the whole table, bytes */
+	uint8_t pad0[16];
+	/* Written once, by the first detector. 64 */
+	uint32_t frozen; /* 1: no line changes any more */
+	uint32_t freeze; /* enum freeze_word: a futex */
+	uint64_t frozen_at; /* time stamp counter */
+	uint64_t detector_g, detector_goid;
+	uint64_t detector_return; /* return address of its call of fatal */
+	uint64_t detector_sp; /* address of that on its stack */
+	uint32_t detector_thread;
+	uint32_t pad1;
+	uint64_t detector_callee; /* the fatal function that it was about to enter */
+	/* 128 */
+	uint32_t lost; /* writes that found no free line */
+	uint32_t pad2[15];
+	/* Holds. 192 */
+	uint32_t holder; /* 1: a goroutine is being held */
+	uint32_t holds; /* how many there were */
+	uint64_t hold_next; /* no hold before this time stamp */
+	uint64_t hold_map; /* only this map; 0: any */
+	uint64_t hold_rest; /* ticks from the end of one hold to the next */
+	int64_t hold_time[2]; /* struct timespec of nanosleep */
+	uint32_t hold_on; /* 0: holds are switched off */
+	uint32_t pad3[3];
+	/* 256: struct record_last[1 << RECORD_LAST_BITS] lies behind the lines */
+	uint8_t pad4[4096 - 256];
+};
+
+/* Who wrote a map last; kept for holds only. Maps that share an entry push each other out: then a
+ * hold is missed, no more. */
+struct record_last {
+	uint64_t map, g;
+};
+enum { RECORD_LAST_BITS = 12 };
+
+/* Bytes of a table with 1 << line_bits lines, in whole pages. */
+uint64_t records_size(unsigned line_bits);
+/* Where its lines begin, and where the last writers do. */
+uint64_t records_lines_offset(void);
+uint64_t records_last_offset(unsigned line_bits);
+
+/* What the table said at one time: a copy. */
+struct records {
+	struct records_header header;
+	struct record *list; /* the lines in use */
+	size_t count;
+};
+
+/* Takes apart the n bytes of a table, which may be anything: ERROR_FORMAT where they are none. The
+ * caller releases *ret by records_done. */
+enum status records_parse(const void *p, size_t n, struct records *ret, struct error *err);
+void records_done(struct records *records);
+static inline void cleanup_records(struct records *records)
+{
+	records_done(records);
+}
+#define AUTO_RECORDS __attribute__((cleanup(cleanup_records)))
+
+/* Finds the table in a core's or a process's memory by its magic. ERROR_NOT_FOUND when there is none,
+ * which is the usual case. */
+enum status records_find(struct target *target, struct records *ret, struct error *err);
+
+/* The address in the program that the site of a record stands for. */
+static inline uint64_t record_site(const struct records *records, const struct record *record)
+{
+	return records->header.text + record->site;
+}
+
+/* Shows threads that stand in the recorder's own code where they would stand without it: the detector
+ * at the entry of fatal, a writer at the instructions that set or clear the flag. Changes target's
+ * copy of the registers only, not the process. Before runtime_open. */
+void records_settle(const struct records *records, struct target *target);
+
+#endif

@@ -1,0 +1,40 @@
+/*
+ * Prints what the recorder would change in an executable: kind, function, first and last offset in it,
+ * registers of map and temporary value.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "go/runtime.h"
+#include "probe/plan.h"
+
+int main(int argc, char **argv)
+{
+	static const char *const kinds[] = {"set", "clear", "fatal"};
+	struct notes notes = NOTES_INIT;
+	struct target_options how = {0};
+	AUTO_TARGET struct target *target = NULL;
+	AUTO_RUNTIME struct runtime *rt = NULL;
+	struct plan plan;
+	struct error err;
+	if (argc != 2)
+		return 64;
+	if (target_open(argv[1], &how, &notes, &target, &err) != OK ||
+	    runtime_open(target, &notes, &rt, &err) != OK || plan_make(rt, &plan, &err) != OK) {
+		fprintf(stderr, "%s\n", err.text);
+		return 2;
+	}
+	for (size_t i = 0; i < plan.count; i++) {
+		const struct plan_site *site = &plan.list[i];
+		struct function fn;
+		bool known = pclntab_find(rt->pclntab, site->addr, &fn);
+		printf("%s %s+0x%llx %llu %u %u%s\n", kinds[site->kind], known ? fn.name : "?",
+		       (unsigned long long)(site->addr - fn.entry),
+		       (unsigned long long)(site->end - site->addr), site->map_reg, site->temp_reg,
+		       site->interior ? " interior" : "");
+	}
+	printf("%zu sets, %zu clears, %zu fatals\n", plan.sets, plan.clears, plan.fatals);
+	plan_done(&plan);
+	notes_done(&notes);
+	return 0;
+}
