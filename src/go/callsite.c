@@ -36,61 +36,114 @@ static int register_word(enum arch arch, unsigned reg)
 	return -1;
 }
 
-/* The code of one function: where its instructions begin, and what branches where. */
-struct code {
+struct branch {
+	uint32_t from, to; /* offsets */
+};
+
+struct function_code {
+	struct runtime *rt;
 	const uint8_t *bytes;
 	uint64_t start;
 	size_t size;
 	uint32_t *at; /* offsets of the instructions */
 	size_t count, cap;
-	struct branch {
-		uint32_t from, to; /* offsets */
-	} * branches;
+	struct branch *branches; /* inside of the function, by target */
 	size_t branch_count, branch_cap;
+	struct direct_call *calls; /* by address */
+	size_t call_count, call_cap;
 };
 
-static void code_done(struct code *code)
+void function_code_free(struct function_code *code)
 {
+	if (!code)
+		return;
 	free(code->at);
 	free(code->branches);
+	free(code->calls);
+	free(code);
 }
-#define AUTO_CODE __attribute__((cleanup(code_done)))
 
-static bool code_read(struct runtime *rt, const struct function *fn, struct code *code)
+static int by_target(const void *a, const void *b)
+{
+	const struct branch *x = a, *y = b;
+	if (x->to != y->to)
+		return x->to < y->to ? -1 : 1;
+	return (x->from > y->from) - (x->from < y->from);
+}
+
+/* Keeps what the instruction at pos leads to; false when memory is out. */
+static bool note_target(struct function_code *code, const struct insn *insn, size_t pos)
+{
+	if (!insn->has_target)
+		return true;
+	if (insn->flow == INSN_CALL) {
+		struct direct_call call = {insn->addr, insn->addr + insn->length, insn->target};
+		return ARRAY_PUSH(code->calls, code->call_count, code->call_cap, call);
+	}
+	if (insn->target < code->start || insn->target - code->start >= code->size)
+		return true;
+	struct branch b = {(uint32_t)pos, (uint32_t)(insn->target - code->start)};
+	return ARRAY_PUSH(code->branches, code->branch_count, code->branch_cap, b);
+}
+
+bool function_code_read(struct runtime *rt, const struct function *fn, struct function_code **code)
 {
 	enum arch arch = rt->target->arch;
 	uint64_t size = fn->end - fn->entry;
-	code_done(code);
-	*code = (struct code){.start = fn->entry};
+	if (!*code)
+		*code = calloc(1, sizeof(**code));
+	struct function_code *c = *code;
+	if (!c)
+		return false;
+	c->rt = rt;
+	c->start = fn->entry;
+	c->size = (size_t)size;
+	c->count = c->branch_count = c->call_count = 0;
 	if (fn->end <= fn->entry || size > CALLSITE_CODE_MAX)
 		return false;
-	code->size = (size_t)size;
-	code->bytes = memory_view(rt->target->memory, fn->entry, code->size);
-	if (!code->bytes)
+	c->bytes = memory_view(rt->target->memory, fn->entry, c->size);
+	if (!c->bytes)
 		return false;
-	for (size_t pos = 0; pos < code->size;) {
+	for (size_t pos = 0; pos < c->size;) {
 		struct insn insn;
-		if (!insn_decode_flow(arch, code->bytes + pos, code->size - pos, fn->entry + pos,
+		if (!insn_decode_flow(arch, c->bytes + pos, c->size - pos, fn->entry + pos,
 				      &insn)) {
 			/* Padding behind the last instruction, or data. */
 			pos += insn_step(arch);
 			continue;
 		}
-		if (!ARRAY_PUSH(code->at, code->count, code->cap, (uint32_t)pos))
+		if (!ARRAY_PUSH(c->at, c->count, c->cap, (uint32_t)pos) ||
+		    !note_target(c, &insn, pos))
 			return false;
-		if (insn.has_target && insn.flow != INSN_CALL && insn.target >= fn->entry &&
-		    insn.target < fn->end) {
-			struct branch b = {(uint32_t)pos, (uint32_t)(insn.target - fn->entry)};
-			if (!ARRAY_PUSH(code->branches, code->branch_count, code->branch_cap, b))
-				return false;
-		}
 		pos += insn.length;
 	}
+	if (c->branch_count)
+		qsort(c->branches, c->branch_count, sizeof(*c->branches), by_target);
 	return true;
 }
 
+size_t function_code_calls(const struct function_code *code, const struct direct_call **ret)
+{
+	*ret = code->calls;
+	return code->call_count;
+}
+
+/* The first branch to the instruction at offset to, or behind all others: branch_count. */
+static size_t first_branch(const struct function_code *code, uint32_t to)
+{
+	size_t lo = 0, hi = code->branch_count;
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		if (code->branches[mid].to < to)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
 /* The index of the instruction at addr, or -1. */
-static ptrdiff_t code_index(const struct code *code, uint64_t addr)
+static ptrdiff_t code_index(const struct function_code *code, uint64_t addr)
 {
 	size_t lo = 0, hi = code->count;
 	while (lo < hi) {
@@ -107,7 +160,7 @@ static ptrdiff_t code_index(const struct code *code, uint64_t addr)
 struct resolver {
 	struct runtime *rt;
 	enum arch arch;
-	const struct code *code;
+	const struct function_code *code;
 	const struct frame *frame; /* of that code, NULL: not on a stack */
 	const struct frame *frames; /* the whole stack that it is on, NULL: not at hand */
 	size_t count, index; /* frame is frames[index] */
@@ -356,9 +409,8 @@ static enum resolution resolve_join(struct resolver *r, unsigned reg, size_t at,
 			path = resolve_register(r, reg, at - 1, hops, &value, &incoming);
 		ok = agree(&sum, ret, ret_incoming, path, &value, incoming);
 	}
-	for (size_t i = 0; ok && i < r->code->branch_count; i++) {
-		if (r->code->branches[i].to != r->code->at[at])
-			continue;
+	for (size_t i = first_branch(r->code, r->code->at[at]);
+	     ok && i < r->code->branch_count && r->code->branches[i].to == r->code->at[at]; i++) {
 		/* A branch writes no register: the value before it is the value behind it. */
 		ptrdiff_t from = code_index(r->code, r->code->start + r->code->branches[i].from);
 		path = resolve_register(r, reg, (size_t)from, hops, &value, &incoming);
@@ -370,10 +422,8 @@ static enum resolution resolve_join(struct resolver *r, unsigned reg, size_t at,
 
 static bool is_joined(const struct resolver *r, size_t at)
 {
-	for (size_t i = 0; i < r->code->branch_count; i++)
-		if (r->code->branches[i].to == r->code->at[at])
-			return true;
-	return false;
+	size_t i = first_branch(r->code, r->code->at[at]);
+	return i < r->code->branch_count && r->code->branches[i].to == r->code->at[at];
 }
 
 /*
@@ -395,31 +445,38 @@ static enum resolution resolve_register(struct resolver *r, unsigned reg, size_t
 	return RESOLVED_INCOMING;
 }
 
-bool call_argument(struct runtime *rt, const struct function *fn, uint64_t call,
-		   const struct frame *frames, size_t count, size_t index, unsigned word,
-		   struct argument *ret)
+bool function_code_argument(const struct function_code *code, uint64_t call,
+			    const struct frame *frames, size_t count, size_t index, unsigned word,
+			    struct argument *ret)
 {
+	struct runtime *rt = code->rt;
 	int reg = word_register(rt->target->arch, word);
-	AUTO_CODE struct code code = {0};
 	struct argument found;
-	if (reg < 0 || !code_read(rt, fn, &code))
-		return false;
-	ptrdiff_t at = code_index(&code, call);
+	ptrdiff_t at = code_index(code, call);
 	struct resolver r = {.rt = rt,
 			     .arch = rt->target->arch,
-			     .code = &code,
+			     .code = code,
 			     .frame = frames ? &frames[index] : NULL,
 			     .frames = frames,
 			     .count = count,
 			     .index = index};
-	if (at < 0 || !resolve_base(&r, (unsigned)reg, (size_t)at, 0, &found))
+	if (reg < 0 || at < 0 || !resolve_base(&r, (unsigned)reg, (size_t)at, 0, &found))
 		return false;
 	*ret = found;
 	return true;
 }
 
+bool call_argument(struct runtime *rt, const struct function *fn, uint64_t call,
+		   const struct frame *frames, size_t count, size_t index, unsigned word,
+		   struct argument *ret)
+{
+	AUTO_FUNCTION_CODE struct function_code *code = NULL;
+	return function_code_read(rt, fn, &code) &&
+	       function_code_argument(code, call, frames, count, index, word, ret);
+}
+
 /* The address of the call instruction whose return address is pc; 0 when there is none. */
-static uint64_t call_before(const struct code *code, enum arch arch, uint64_t pc)
+static uint64_t call_before(const struct function_code *code, enum arch arch, uint64_t pc)
 {
 	struct insn insn;
 	ptrdiff_t next = code_index(code, pc);
@@ -450,13 +507,14 @@ static bool argument_at(struct runtime *rt, const struct frame *frames, size_t c
 	if (reg < 0 || i + 1 >= count || callers >= CALLSITE_CALLERS_MAX)
 		return false;
 	const struct frame *caller = &frames[i + 1];
-	AUTO_CODE struct code code = {0};
-	if (!caller->has_function || caller->is_exact || !code_read(rt, &caller->function, &code))
+	AUTO_FUNCTION_CODE struct function_code *code = NULL;
+	if (!caller->has_function || caller->is_exact ||
+	    !function_code_read(rt, &caller->function, &code))
 		return false;
-	ptrdiff_t at = code_index(&code, call_before(&code, rt->target->arch, caller->pc));
+	ptrdiff_t at = code_index(code, call_before(code, rt->target->arch, caller->pc));
 	struct resolver r = {.rt = rt,
 			     .arch = rt->target->arch,
-			     .code = &code,
+			     .code = code,
 			     .frame = caller,
 			     .frames = frames,
 			     .count = count,

@@ -48,4 +48,29 @@ bool call_argument(struct runtime *rt, const struct function *fn, uint64_t call,
 		   const struct frame *frames, size_t count, size_t index, unsigned word,
 		   struct argument *ret);
 
+/* A call instruction with a constant target. */
+struct direct_call {
+	uint64_t addr, next; /* of the call, and its return address */
+	uint64_t target;
+};
+
+/* The code of one function, decoded once so that many of its calls can be asked about. */
+struct function_code;
+/* Decodes fn's code into *code, which is made where it is NULL and otherwise reused for another function.
+ * false where the code is not at hand or too large, and when memory is out; *code then answers for none
+ * of its calls, or for the first ones, and is still the caller's to free. It is valid as long as rt. */
+bool function_code_read(struct runtime *rt, const struct function *fn, struct function_code **code);
+void function_code_free(struct function_code *code);
+/* The direct calls, by address. */
+size_t function_code_calls(const struct function_code *code, const struct direct_call **ret);
+/* As call_argument. */
+bool function_code_argument(const struct function_code *code, uint64_t call,
+			    const struct frame *frames, size_t count, size_t index, unsigned word,
+			    struct argument *ret);
+static inline void cleanup_function_code(struct function_code **code)
+{
+	function_code_free(*code);
+}
+#define AUTO_FUNCTION_CODE __attribute__((cleanup(cleanup_function_code)))
+
 #endif

@@ -109,6 +109,8 @@ static bool follow_stacks(struct heap_walk *walk, const struct goroutines *gorou
 static void follow_code(struct heap_walk *walk)
 {
 	AUTO_MAP_CALLEES struct map_callees *callees = NULL;
+	AUTO_FUNCTION_CODE struct function_code *code = NULL;
+	struct function fn = {0};
 	struct map_sites sites = {0};
 	if (map_callees_new(walk->rt, &callees, NULL) != OK ||
 	    map_sites_in_program(walk->rt, callees, 0, false, &sites, NULL) != OK) {
@@ -117,12 +119,16 @@ static void follow_code(struct heap_walk *walk)
 	}
 	for (size_t i = 0; i < sites.count && !walk->stopped; i++) {
 		const struct map_site *site = &sites.list[i];
-		struct function fn;
 		struct argument map;
-		if (site->type && site->callee.map_word >= 0 &&
-		    pclntab_at(walk->rt->pclntab, site->function, &fn) &&
-		    call_argument(walk->rt, &fn, site->call, NULL, 0, 0,
-				  (unsigned)site->callee.map_word, &map) &&
+		if (!site->type || site->callee.map_word < 0)
+			continue;
+		/* The calls of a function stand together. */
+		if ((!code || fn.index != site->function) &&
+		    (!pclntab_at(walk->rt->pclntab, site->function, &fn) ||
+		     !function_code_read(walk->rt, &fn, &code)))
+			continue;
+		if (function_code_argument(code, site->call, NULL, 0, 0,
+					   (unsigned)site->callee.map_word, &map) &&
 		    map.source == ARGUMENT_MEMORY)
 			heap_walk_map(walk, site->type, map.value, map.loaded_from, 0);
 	}

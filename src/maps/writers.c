@@ -79,41 +79,43 @@ static const uint8_t *code_of(struct runtime *rt, const struct function *fn)
 	return memory_view(rt->target->memory, fn->entry, (size_t)(fn->end - fn->entry));
 }
 
-enum status map_sites_in_function(struct runtime *rt, const struct map_callees *callees,
-				  const struct function *fn, bool writes_only,
-				  struct map_sites *ret, struct error *err)
+/* Appends the calls in fn, decoded into *code where it has any. */
+static enum status sites_in_code(struct runtime *rt, const struct map_callees *callees,
+				 const struct function *fn, bool writes_only,
+				 struct function_code **code, struct map_sites *ret,
+				 struct error *err)
 {
-	const uint8_t *code = code_of(rt, fn);
-	if (!code || is_map_implementation(fn->name))
+	const struct direct_call *calls;
+	if (is_map_implementation(fn->name) || !function_code_read(rt, fn, code))
 		return OK;
-	enum arch arch = rt->target->arch;
-	for (uint64_t at = fn->entry; at < fn->end;) {
-		struct insn insn;
-		size_t pos = (size_t)(at - fn->entry);
-		if (!insn_decode_flow(arch, code + pos, (size_t)(fn->end - at), at, &insn)) {
-			at += insn_step(arch);
-			continue;
-		}
-		at += insn.length;
-		if (insn.flow != INSN_CALL || !insn.has_target)
-			continue;
-		const struct callee *c = find_callee(callees, insn.target);
+	size_t count = function_code_calls(*code, &calls);
+	for (size_t i = 0; i < count; i++) {
+		const struct callee *c = find_callee(callees, calls[i].target);
 		if (!c || (writes_only && !operation_writes(c->f.operation)))
 			continue;
-		struct map_site site = {.call = insn.addr,
-					.next = at,
+		struct map_site site = {.call = calls[i].addr,
+					.next = calls[i].next,
 					.function = fn->index,
 					.operation = c->f.operation,
 					.callee = c->f};
 		struct argument arg;
 		if (c->f.type_word >= 0 &&
-		    call_argument(rt, fn, insn.addr, NULL, 0, 0, (unsigned)c->f.type_word, &arg) &&
+		    function_code_argument(*code, site.call, NULL, 0, 0, (unsigned)c->f.type_word,
+					   &arg) &&
 		    arg.source == ARGUMENT_CONSTANT)
 			site.type = arg.value;
 		if (!ARRAY_PUSH(ret->list, ret->count, ret->cap, site))
 			return error_nomem(err);
 	}
 	return OK;
+}
+
+enum status map_sites_in_function(struct runtime *rt, const struct map_callees *callees,
+				  const struct function *fn, bool writes_only,
+				  struct map_sites *ret, struct error *err)
+{
+	AUTO_FUNCTION_CODE struct function_code *code = NULL;
+	return sites_in_code(rt, callees, fn, writes_only, &code, ret, err);
 }
 
 /* Whether the word of code at p (n bytes left) looks like a direct call of a map function. */
@@ -140,6 +142,7 @@ enum status map_sites_in_program(struct runtime *rt, const struct map_callees *c
 	if (etext <= text || !callees->count)
 		return OK;
 	const uint8_t *code = memory_view(rt->target->memory, text, (size_t)(etext - text));
+	AUTO_FUNCTION_CODE struct function_code *function = NULL;
 	if (!code)
 		return error_at(err, ERROR_FAULT, text, "the program's code is not at hand");
 	enum arch arch = rt->target->arch;
@@ -156,7 +159,7 @@ enum status map_sites_in_program(struct runtime *rt, const struct map_callees *c
 		    !pclntab_find(rt->pclntab, text + i, &fn))
 			continue;
 		size_t before = ret->count;
-		if (map_sites_in_function(rt, callees, &fn, writes_only, ret, err) != OK)
+		if (sites_in_code(rt, callees, &fn, writes_only, &function, ret, err) != OK)
 			return FAILED;
 		size_t kept = before;
 		for (size_t k = before; k < ret->count; k++)
