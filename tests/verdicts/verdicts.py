@@ -168,7 +168,9 @@ def run_one(args, version, source, folder):
             outcome.errors.append("no core: " + crash.stderr.strip()[-300:])
         return outcome
     stderr = (folder / "stderr").read_text(errors="replace")
-    told = subprocess.run([args.mapcrash, "explain", "--json", core], capture_output=True, text=True,
+    # A core that an emulator wrote does not name its executable.
+    named = ["--exe", exe] if args.variant == "arm64" else []
+    told = subprocess.run([args.mapcrash, "explain", "--json", *named, core], capture_output=True, text=True,
                           timeout=120)
     if told.returncode not in (0, 1):
         outcome.errors.append(f"explain exits {told.returncode}: {told.stderr.strip()[-300:]}")
