@@ -73,6 +73,7 @@ int goroutines_run(const struct options *options);
 int maps_run(const struct options *options);
 int map_run(const struct options *options);
 int code_run(const struct options *options);
+int layout_run(const struct options *options);
 
 static inline bool option_given(const struct options *options, enum option_id id)
 {

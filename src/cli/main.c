@@ -47,6 +47,13 @@ const struct command commands[] = {
 	 "TARGET is an executable, a core or a PID. Without FUNCTION, the instructions of all map\n"
 	 "functions that touch the flag; --all: every instruction of them. FUNCTION is a name as\n"
 	 "linked, or its end: mapassign_fast64, maps.(*Map).Delete.\n"},
+	{"layout", layout_run, "TARGET [NAME]...", 1, 64,
+	 OPTIONS_TARGET | OPTION(OPTION_ALL) | OPTION(OPTION_CHECK),
+	 "the runtime's structs and maps' buckets as this binary has them",
+	 "TARGET is an executable, a core or a PID. NAME is a map type (map[string]int), whose "
+	 "bucket\n"
+	 "or group is shown with the words that the collector follows, or a struct (runtime.g,\n"
+	 "main.Cache). --check: what the article says of map memory, true or false here.\n"},
 	{0},
 };
 

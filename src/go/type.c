@@ -137,6 +137,7 @@ static void decode(const struct runtime *rt, uint64_t addr, const uint8_t *b, st
 	/* 1.26 moved the bit from the kind to the flags. */
 	t.direct_iface = rt->version.minor >= 26 ? t.tflag & TFLAG_DIRECT_IFACE
 						 : b[TYPE_KIND] & KIND_DIRECT_IFACE;
+	t.gc_prog = rt->version.minor < 24 && b[TYPE_KIND] & KIND_GC_PROG;
 	switch (t.kind) {
 	case KIND_CHAN:
 	case KIND_POINTER:

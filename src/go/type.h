@@ -53,6 +53,7 @@ struct type {
 	uint32_t hash;
 	uint8_t tflag, align;
 	bool named, direct_iface; /* direct_iface: an interface's data word is the value itself */
+	bool gc_prog; /* gc_data is a program, not a bitmap (up to 1.23) */
 	enum kind kind;
 	int32_t str; /* name offset */
 	uint64_t elem; /* array, chan, map, pointer, slice: element type, else 0 */

@@ -2,6 +2,8 @@
  * it is also what values are read from. */
 #include <stdlib.h>
 
+#include "go/pointers.h"
+#include "go/structs.h"
 #include "go/value.h"
 #include "unit/go/forge.h"
 
@@ -21,6 +23,15 @@ static void ask(struct runtime *rt, uint64_t addr, struct text *text)
 	if (name)
 		(void)type_by_name(rt, name, &found);
 	(void)type_package(rt, addr);
+	struct pointer_mask mask;
+	struct struct_layout layout;
+	(void)pointer_mask_read(rt, addr, &mask, NULL);
+	(void)pointer_mask_of_fields(rt, addr, &mask, NULL);
+	if (struct_layout_of_type(rt, addr, &layout, NULL) == OK) {
+		for (size_t i = 0; i < layout.count; i++)
+			(void)struct_padding(&layout, i);
+		struct_layout_done(&layout);
+	}
 	(void)type_read_map(rt, addr, &map, NULL);
 	(void)type_of_itab(rt, addr, &found);
 	if (type_read(rt, addr, &type, NULL) != OK)
