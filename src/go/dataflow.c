@@ -179,10 +179,20 @@ static void enter(struct dataflow *flow, uint64_t pc, const struct flow_state *s
 	}
 }
 
+static bool add_edge(struct dataflow *flow, uint64_t from, uint64_t to)
+{
+	for (size_t i = 0; i < flow->edge_count; i++)
+		if (flow->edges[i].from == from && flow->edges[i].to == to)
+			return true;
+	struct flow_edge edge = {from, to};
+	return ARRAY_PUSH(flow->edges, flow->edge_count, flow->edge_cap, edge);
+}
+
 /* A jump through a table: cmd/compile lays one out for large switches (from 1.19 on amd64, 1.22 on
  * arm64), as words that are addresses in the function. What follows such a table and looks like its
  * go-on is followed too: that can only make values unknown. */
-static bool enter_table(struct dataflow *flow, uint64_t table, const struct flow_state *state)
+static bool enter_table(struct dataflow *flow, uint64_t jump, uint64_t table,
+			const struct flow_state *state)
 {
 	struct memory *memory = flow->rt->target->memory;
 	uint64_t target;
@@ -190,7 +200,7 @@ static bool enter_table(struct dataflow *flow, uint64_t table, const struct flow
 		if (memory_read_u64(memory, table + i * 8, &target, NULL) != OK ||
 		    target - flow->fn.entry >= flow->size)
 			return i > 0;
-		if (!split_at(flow, target))
+		if (!split_at(flow, target) || !add_edge(flow, jump, target))
 			return false;
 		enter(flow, target, state);
 	}
@@ -215,7 +225,7 @@ static void run_block(struct dataflow *flow, size_t index)
 		if (insn.has_target && insn.flow != INSN_CALL)
 			enter(flow, insn.target, &state);
 		if (insn.flow == INSN_JUMP && !insn.has_target &&
-		    !(table && enter_table(flow, table, &state)))
+		    !(table && enter_table(flow, pc, table, &state)))
 			flow->lost = true;
 		if (!goes_on)
 			return;
@@ -265,6 +275,7 @@ void dataflow_free(struct dataflow *flow)
 	free(flow->calls);
 	free(flow->stores);
 	free(flow->blocks);
+	free(flow->edges);
 	free(flow);
 }
 
@@ -294,6 +305,17 @@ enum status dataflow_new(struct runtime *rt, const struct function *fn, struct d
 const struct function *dataflow_function(const struct dataflow *flow)
 {
 	return &flow->fn;
+}
+
+size_t dataflow_edges(const struct dataflow *flow, const struct flow_edge **ret)
+{
+	*ret = flow->edges;
+	return flow->edge_count;
+}
+
+bool dataflow_decode(const struct dataflow *flow, uint64_t pc, struct insn *ret)
+{
+	return decode(flow, pc, false, ret);
 }
 
 /* Runs from the start of pc's block until stop says so of an instruction; fills in the state before

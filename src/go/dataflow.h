@@ -96,6 +96,19 @@ void dataflow_walk(struct dataflow *flow,
 				 const struct flow_state *state),
 		   void *context);
 
+/* Where a jump through a table leads. */
+struct flow_edge {
+	uint64_t from, to; /* addresses of the jump, and of one target */
+};
+/* All of them, by no order; returns how many. The list is the dataflow's. */
+size_t dataflow_edges(const struct dataflow *flow, const struct flow_edge **ret);
+
+/* Decodes the length and flow of the instruction at pc; false outside of the function. */
+bool dataflow_decode(const struct dataflow *flow, uint64_t pc, struct insn *ret);
+
+/* Whether control comes back from a call: not from the runtime's panics and fatal errors. */
+bool dataflow_returns(const struct dataflow *flow, const struct insn *call);
+
 /* The value of integer argument n (a register) in a state before a call. */
 flow_id dataflow_argument(const struct dataflow *flow, const struct flow_state *state, unsigned n);
 

@@ -57,6 +57,8 @@ struct dataflow {
 
 	struct flow_block *blocks; /* by start */
 	size_t block_count, block_cap;
+	struct flow_edge *edges; /* of jump tables */
+	size_t edge_count, edge_cap;
 	bool lost; /* a jump leads to where we cannot tell */
 };
 
@@ -74,6 +76,10 @@ flow_id flow_intern(struct dataflow *flow, struct flow_value value);
 
 /* base + n, in the form that equal sums share. */
 flow_id flow_add(struct dataflow *flow, flow_id base, int64_t n);
+
+/* The address that a memory operand of the instruction names, in the state before it. */
+flow_id flow_address(struct dataflow *flow, const struct insn *insn, const struct flow_state *state,
+		     const struct insn_mem *mem);
 
 /* The call at addr; NULL when memory is out. The pointer lives until the next call of this. */
 struct flow_call *flow_call_at(struct dataflow *flow, uint64_t addr);

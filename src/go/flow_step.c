@@ -91,9 +91,8 @@ static flow_id reg_value(struct dataflow *flow, const struct insn *insn,
 	return flow_intern(flow, (struct flow_value){.kind = FLOW_FRAME, .n = n});
 }
 
-/* The address that a memory operand names. */
-static flow_id mem_address(struct dataflow *flow, const struct insn *insn,
-			   const struct flow_state *state, const struct insn_mem *mem)
+flow_id flow_address(struct dataflow *flow, const struct insn *insn, const struct flow_state *state,
+		     const struct insn_mem *mem)
 {
 	if (mem->segment != INSN_SEGMENT_NONE || mem->scattered || mem->address_32)
 		return 0;
@@ -143,7 +142,7 @@ static flow_id operand_value(struct dataflow *flow, const struct insn *insn,
 	case INSN_IMM:
 		return flow_intern(flow, (struct flow_value){.kind = FLOW_NUMBER, .n = op->imm});
 	case INSN_MEM:
-		return load(flow, state, mem_address(flow, insn, state, &insn->mem[op->mem]),
+		return load(flow, state, flow_address(flow, insn, state, &insn->mem[op->mem]),
 			    op->size);
 	default:
 		return 0;
@@ -166,7 +165,7 @@ static flow_id result_value(struct dataflow *flow, const struct insn *insn,
 	case INSN_LEA:
 		if (a->kind != INSN_MEM || insn->dst.size != 8)
 			return 0;
-		return mem_address(flow, insn, state, &insn->mem[a->mem]);
+		return flow_address(flow, insn, state, &insn->mem[a->mem]);
 	case INSN_ADD:
 	case INSN_SUB:
 		if (insn->dst.size != 8)
@@ -191,6 +190,13 @@ static bool never_returns(const char *name)
 	return starts_with(name, "runtime.panic") || starts_with(name, "runtime.goPanic") ||
 	       starts_with(name, "runtime.fatal") || strcmp(name, "runtime.gopanic") == 0 ||
 	       strcmp(name, "runtime.throw") == 0;
+}
+
+bool dataflow_returns(const struct dataflow *flow, const struct insn *call)
+{
+	struct function callee;
+	return !call->has_target || !pclntab_find(flow->rt->pclntab, call->target, &callee) ||
+	       !never_returns(callee.name);
 }
 
 /* Notes the call and what its first arguments are; a second visit with others makes them unknown. */
@@ -308,7 +314,7 @@ static void step_stores(struct dataflow *flow, const struct insn *insn, struct f
 		const struct insn_mem *mem = &insn->mem[i];
 		if (!mem->write)
 			continue;
-		flow_id address = mem_address(flow, insn, state, mem);
+		flow_id address = flow_address(flow, insn, state, mem);
 		struct flow_value to = *dataflow_value(flow, address);
 		bool whole = has_value && insn->dst.kind == INSN_MEM && insn->dst.mem == i &&
 			     !mem->conditional;
@@ -347,7 +353,7 @@ uint64_t flow_jump_table(struct dataflow *flow, const struct insn *insn,
 {
 	flow_id address = 0;
 	if (insn->mem_count == 1 && insn->mem[0].read && !insn->mem[0].implicit) {
-		address = mem_address(flow, insn, state, &insn->mem[0]);
+		address = flow_address(flow, insn, state, &insn->mem[0]);
 	} else if (insn->reads && !(insn->reads & (insn->reads - 1))) {
 		/* through the one register that it reads */
 		struct flow_value v =

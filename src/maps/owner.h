@@ -6,9 +6,11 @@
 
 #include <stdint.h>
 
+#include "base/text.h"
 #include "go/frames.h"
 #include "go/goroutine.h"
 #include "go/runtime.h"
+#include "go/shape.h"
 
 /* How well it is known. */
 enum owner_certainty {
@@ -27,6 +29,7 @@ struct map_owner {
 	uint64_t type; /* of the map as it is declared there, where that has a descriptor; 0 */
 	uint64_t holder; /* address of the word that holds the map; 0 unknown */
 	uint64_t object; /* of the struct that it is a field of; 0 none or unknown */
+	struct shape_ref object_type; /* of that struct */
 };
 
 /*
@@ -40,6 +43,17 @@ bool map_owner_find(struct runtime *rt, const struct goroutine *goroutine,
 		    const struct frames *frames, uint64_t map, uint64_t type,
 		    struct map_owner *ret);
 void map_owner_done(struct map_owner *owner);
+
+/* "main.(*Cache).items" for field path of a struct type, appended. False where the type has no name. */
+bool owner_field_name(struct runtime *rt, struct shape_ref within, const char *path,
+		      struct text *text);
+
+/* The type that a method's linked name says its receiver points to: main.Cache for
+ * "main.(*Cache).Put" and "main.(*Cache).Put-fm". */
+bool receiver_of_name(struct runtime *rt, const char *function, struct shape_ref *ret);
+
+/* Whether such a method is generic, and takes its receiver behind a dictionary. */
+bool receiver_is_second(const char *function);
 
 /* The same for one call of a map function, at the address call in fn, by the code alone; words of the
  * target are not read. */

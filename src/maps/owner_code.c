@@ -547,8 +547,10 @@ static bool name_loaded(struct search *s, struct spot spot, struct map_owner *re
 		return false;
 	ret->type = member.ref.type;
 	ret->holder = holder_of(s, spot);
-	if (ret->holder && is_field)
+	if (ret->holder && is_field) {
 		ret->object = ret->holder - object.offset - (uint64_t)v.n + member.within_offset;
+		ret->object_type = member.within;
+	}
 	return true;
 }
 

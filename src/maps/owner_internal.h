@@ -21,20 +21,9 @@ struct member {
 /* Finds the part of a value of type ref that starts at offset; false where no word starts there. */
 bool member_find(struct runtime *rt, struct shape_ref ref, uint64_t offset, struct member *ret);
 
-/* Appends "main.(*Cache).items" for field path of a struct type. False where it has no name. */
-bool owner_field_name(struct runtime *rt, struct shape_ref within, const char *path,
-		      struct text *text);
-
 /* The type called as in linked names, "example.com/app/cache.Cache", that the program has a
  * descriptor of. */
 bool type_by_linked_name(struct runtime *rt, const char *name, size_t len, uint64_t *ret);
-
-/* The type that a method's linked name says its receiver points to: main.Cache for
- * "main.(*Cache).Put" and "main.(*Cache).Put-fm". */
-bool receiver_of_name(struct runtime *rt, const char *function, struct shape_ref *ret);
-
-/* Whether such a method is generic, and takes its receiver behind a dictionary. */
-bool receiver_is_second(const char *function);
 
 /* Whether a name is of the standard library: its package's functions come from there. */
 bool owner_in_library(struct runtime *rt, const char *name);

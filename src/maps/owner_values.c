@@ -109,6 +109,7 @@ static void match(struct values *v, const struct value *value, uint64_t offset)
 		if (!owner_field_name(v->rt, member.within, member.path, &name))
 			return;
 		owner.object = value->addr ? value->addr + member.within_offset : 0;
+		owner.object_type = member.within;
 		take(v, text_take(&name), &owner, false);
 	} else if (var) {
 		const char *own = var->name[0] == '&' ? var->name + 1 : var->name;

@@ -158,6 +158,7 @@ bool owner_by_words(struct runtime *rt, const struct frames *frames, uint64_t ma
 		owner.type = member.ref.type;
 		owner.holder = fit.object + fit.holder->offset;
 		owner.object = fit.object + member.within_offset;
+		owner.object_type = member.within;
 	}
 	if (!owner.name) {
 		map_owner_done(&owner);

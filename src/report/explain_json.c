@@ -132,6 +132,32 @@ static void registers_member(struct json *json, const struct access *a)
 	json_end_object(json);
 }
 
+static void locks_member(struct json *json, const struct access *a)
+{
+	json_array(json, "locks");
+	for (size_t i = 0; i < a->lock_count; i++) {
+		const struct side_lock *lock = &a->locks[i];
+		json_object(json, NULL);
+		json_string(json, "name", lock->name);
+		json_string(json, "type", lock_kind_name(lock->kind));
+		if (lock->addr)
+			json_addr(json, "address", lock->addr);
+		else
+			json_null(json, "address");
+		json_string(json, "state", lock->state);
+		json_string(json, "held",
+			    !lock->held	    ? "no"
+			    : lock->certain ? "yes"
+					    : "on some ways");
+		json_string(json, "mode", !lock->held ? NULL : lock->read ? "read" : "write");
+		json_site(json, "taken_by", &lock->taken_by);
+		json_end_object(json);
+	}
+	json_end_array(json);
+	json_bool(json, "locks_complete", a->locks_known);
+	json_uint(json, "locks_unfollowed", a->locks_unfollowed);
+}
+
 static void access_member(struct json *json, const char *role, const struct access *a)
 {
 	json_object(json, NULL);
@@ -168,6 +194,7 @@ static void access_member(struct json *json, const char *role, const struct acce
 	}
 	json_stack(json, "stack", &a->stack);
 	registers_member(json, a);
+	locks_member(json, a);
 	json_array(json, "evidence");
 	for (size_t i = 0; i < a->evidence_count; i++)
 		json_string(json, NULL, a->evidence[i]);
@@ -193,6 +220,14 @@ void explain_json(FILE *out, const struct runtime *rt, const struct explain_sour
 	if (v->has_other)
 		access_member(&json, "other", &v->other);
 	json_end_array(&json);
+	if (v->locking_text) {
+		json_object(&json, "locking");
+		json_string(&json, "finding", locking_name(v->locking));
+		json_string(&json, "text", v->locking_text);
+		json_end_object(&json);
+	} else {
+		json_null(&json, "locking");
+	}
 	json_array(&json, "candidates");
 	for (size_t i = 0; i < v->candidate_count; i++) {
 		json_object(&json, NULL);

@@ -217,6 +217,67 @@ static void print_stack(struct page *page, const char *role, const struct access
 	}
 }
 
+/* What one side holds, and what stands beside the map and is not taken. */
+static void print_side_locks(struct page *page, const struct access *a)
+{
+	size_t held = 0;
+	page_printf(page, "          goroutine %" PRIu64 ": ", a->goroutine);
+	for (size_t i = 0; i < a->lock_count; i++) {
+		const struct side_lock *lock = &a->locks[i];
+		if (!lock->held)
+			continue;
+		page_printf(page, "%s%s", held++ ? "; " : "",
+			    lock->certain ? "takes " : "on some ways takes ");
+		if (lock->name)
+			page_text(page, lock->name);
+		else
+			page_printf(page, "a %s", lock_kind_name(lock->kind));
+		page_printf(page, " (%s at ", lock->read ? "RLock" : "Lock");
+		page_place(page, &lock->taken_by);
+		if (lock->state) {
+			page_printf(page, "; now ");
+			page_text(page, lock->state);
+		}
+		fputc(')', page->out);
+	}
+	if (!held)
+		page_printf(page, "%s",
+			    a->locks_known ? "takes no sync.Mutex and no sync.RWMutex"
+					   : "its locks could not be told");
+	for (size_t i = 0; i < a->lock_count; i++) {
+		const struct side_lock *lock = &a->locks[i];
+		if (lock->held || !lock->name)
+			continue;
+		page_printf(page, "; not ");
+		page_text(page, lock->name);
+		if (lock->state) {
+			page_printf(page, " beside the map (now ");
+			page_text(page, lock->state);
+			fputc(')', page->out);
+		}
+	}
+	fputc('\n', page->out);
+}
+
+/* What the reader has to mend. */
+static void print_locks(struct page *page, const struct verdict *v)
+{
+	bool known = v->locking_text || (v->has_detector && v->detector.lock_count) ||
+		     (v->has_other && v->other.lock_count);
+	if (!known)
+		return;
+	page_style(page, STYLE_BOLD, "locks     ");
+	page_text(page, v->locking_text ? v->locking_text : "as far as the code shows");
+	fputc('\n', page->out);
+	bool plain = v->locking == LOCKING_NONE && !v->detector.lock_count &&
+		     !v->other.lock_count && !v->detector.locks_unfollowed &&
+		     !v->other.locks_unfollowed;
+	if (v->has_detector && !plain)
+		print_side_locks(page, &v->detector);
+	if (v->has_other && !plain)
+		print_side_locks(page, &v->other);
+}
+
 static void print_race(struct page *page, const struct verdict *v)
 {
 	if (v->map.known || v->map.type)
@@ -227,6 +288,7 @@ static void print_race(struct page *page, const struct verdict *v)
 		print_side(page, "detector", &v->detector);
 	if (v->has_other)
 		print_side(page, "other", &v->other);
+	print_locks(page, v);
 	page_style(page, STYLE_BOLD, "\nWhy\n");
 	if (v->has_detector)
 		print_evidence(page, &v->detector);

@@ -151,6 +151,11 @@ void access_done(struct access *a)
 	for (size_t i = 0; i < a->evidence_count; i++)
 		free(a->evidence[i]);
 	free(a->evidence);
+	for (size_t i = 0; i < a->lock_count; i++) {
+		free(a->locks[i].name);
+		free(a->locks[i].state);
+	}
+	free(a->locks);
 	free(a->key.type);
 	free(a->key.text);
 	free(a->key.hex);

@@ -11,6 +11,7 @@
 #include "maps/owner.h"
 #include "verdict/access.h"
 #include "verdict/crash.h"
+#include "verdict/locks.h"
 #include "verdict/search.h"
 #include "verdict/verdict.h"
 
@@ -24,7 +25,9 @@ struct judge {
 	struct map_call call; /* the detector's */
 	bool has_call;
 	bool map_certain; /* the detector's map pointer is what its call worked on */
+	struct map_owner owner;
 	struct search *search;
+	struct lockflow *locks;
 	struct suspects suspects;
 	struct verdict *verdict;
 };
@@ -33,6 +36,8 @@ static void judge_done(struct judge *j)
 {
 	suspects_done(&j->suspects);
 	search_free(j->search);
+	lockflow_free(j->locks);
+	map_owner_done(&j->owner);
 	crash_done(&j->crash);
 	if (j->has_goroutines)
 		goroutines_done(&j->goroutines);
@@ -62,8 +67,8 @@ static void find_owner(struct judge *j)
 	uint64_t map = j->call.has_map ? j->call.map.value : 0;
 	uint64_t type = j->call.has_type ? j->call.type.value : 0;
 	struct map_facts *facts = &j->verdict->map;
-	struct map_owner owner;
-	bool found = map_owner_find(j->rt, &j->crash.goroutine, &j->crash.frames, map, type, &owner);
+	struct map_owner *owner = &j->owner;
+	bool found = map_owner_find(j->rt, &j->crash.goroutine, &j->crash.frames, map, type, owner);
 	if (!found && map && j->has_goroutines) {
 		uint64_t parent = j->crash.goroutine.parent;
 		const struct goroutine *g = goroutines_by_id(&j->goroutines, parent ? parent : 1);
@@ -71,16 +76,15 @@ static void find_owner(struct judge *j)
 		struct frames frames = {0};
 		found = g && g->g != j->crash.goroutine.g &&
 			frames_collect(&walk, j->rt, g, FRAMES_SEARCH_MAX, &frames, NULL) == OK &&
-			map_owner_find(j->rt, g, &frames, map, type, &owner);
+			map_owner_find(j->rt, g, &frames, map, type, owner);
 		stack_walk_done(&walk);
 		frames_done(&frames);
 	}
 	if (!found)
 		return;
-	facts->owner = TAKE(owner.name);
-	if (owner.type && facts->type && strstr(facts->type, "go.shape."))
-		facts->type = type_name(j->rt, owner.type);
-	map_owner_done(&owner);
+	facts->owner = TAKE(owner->name);
+	if (owner->type && facts->type && strstr(facts->type, "go.shape."))
+		facts->type = type_name(j->rt, owner->type);
 }
 
 /* Which map: from the crashing frames. */
@@ -230,6 +234,28 @@ static void describe(const struct judge *j, const struct suspect *s, struct text
 	}
 }
 
+/* The locks of one side whose stack is frames; s NULL: the detector. */
+static enum status fill_locks(struct judge *j, const struct frames *frames, const struct suspect *s,
+			      struct access *a, struct error *err)
+{
+	struct lock_way way = {
+		.goroutine = s ? &s->goroutine : &j->crash.goroutine,
+		.frames = frames,
+		.first = (s ? s->call.frame : j->call.frame) + 1,
+		.is_now = true,
+	};
+	if (s && s->level < SUSPECT_IN_TYPE) {
+		way.is_now = false;
+		way.first = s->site_frame;
+		way.write_at = s->write_at;
+		way.via = s->via;
+		way.via_count = s->via_count;
+		if (!s->write_at)
+			return OK;
+	}
+	return access_locks(j->rt, j->locks, &way, &j->owner, a, err);
+}
+
 static enum status fill_detector(struct judge *j, struct error *err)
 {
 	struct verdict *v = j->verdict;
@@ -254,6 +280,8 @@ static enum status fill_detector(struct judge *j, struct error *err)
 	};
 	if (v->check && access_evidence(a, err, "%s", v->check) != OK)
 		return FAILED;
+	if (j->locks && fill_locks(j, &j->crash.frames, NULL, a, err) != OK)
+		return FAILED;
 	return !v->map.known ? OK
 			     : access_evidence(a, err, "the map's address is read %s",
 					       how[j->call.map.source]);
@@ -271,6 +299,8 @@ static enum status fill_other(struct judge *j, const struct suspect *s, enum gra
 		frames_collect(&walk, j->rt, &s->goroutine, FRAMES_REPORT_MAX, &frames, err);
 	if (status == OK)
 		status = access_fill(j->rt, &j->library, &s->goroutine, &frames, a, err);
+	if (status == OK)
+		status = fill_locks(j, &frames, s, a, err);
 	stack_walk_done(&walk);
 	frames_done(&frames);
 	if (status != OK)
@@ -347,6 +377,8 @@ static enum status judge_race(struct judge *j, struct error *err)
 	size_t strong = 0;
 	v->cause = CAUSE_RACE;
 	v->grade = GRADE_UNKNOWN;
+	if (lockflow_new(j->rt, &j->library, &j->locks, err) != OK)
+		return FAILED;
 	if (!v->map.has_header)
 		return fill_detector(j, err);
 	if (search_new(j->rt, &j->library, &v->map.map, &j->search, err) != OK ||
@@ -377,7 +409,7 @@ static enum status judge_race(struct judge *j, struct error *err)
 			return FAILED;
 		shown = 1;
 	}
-	if (fill_candidates(j, shown, err) != OK)
+	if (fill_candidates(j, shown, err) != OK || verdict_compare_locks(v, err) != OK)
 		return FAILED;
 	return v->grade == GRADE_UNKNOWN || j->options->sites ? fill_sites(j, err) : OK;
 }

@@ -10,9 +10,6 @@
 #include "maps/code.h"
 #include "verdict/reach.h"
 
-/* Direct calls that a write is looked for behind: a helper of a helper. Deeper, "its code can write
- * the map" is true of nearly every function. */
-enum { CALL_DEPTH_MAX = 3 };
 /* Functions that are decoded for that, in one search: bounds the time on huge programs. */
 enum { CALL_FUNCTIONS_MAX = 4000 };
 /* Direct callees of one function that are followed. */
@@ -23,6 +20,7 @@ struct reached_write {
 	uint64_t entry;
 	int site; /* index in sites, -1 none */
 	unsigned depth; /* calls away; 0: in the function itself */
+	uint64_t via[CALL_DEPTH_MAX]; /* depth instructions that name the next callee on the way */
 	uint64_t shown; /* the instruction on the way there that is the innermost one outside Go's
 			   library: the write itself, or the call that leads to it */
 };
@@ -138,7 +136,7 @@ static struct reached_write find_write(struct search *s, const struct function *
 		if (s->reached[i].entry == fn->entry)
 			return s->reached[i];
 
-	struct reached_write found = {fn->entry, direct_site(s, fn->index), 0, 0};
+	struct reached_write found = {.entry = fn->entry, .site = direct_site(s, fn->index)};
 	struct callee_ref queue[CALLEES_MAX];
 	size_t count = 0, from = 0, hit = 0;
 	if (found.site < 0)
@@ -154,6 +152,8 @@ static struct reached_write find_write(struct search *s, const struct function *
 			found.site = direct_site(s, callee.index);
 			found.depth = depth;
 			hit = from;
+			for (size_t i = hit, k = depth; k-- > 0; i = queue[i].from)
+				found.via[k] = queue[i].at;
 			if (found.site < 0 && depth < CALL_DEPTH_MAX &&
 			    s->decoded++ < CALL_FUNCTIONS_MAX)
 				count = function_callees(s->rt, &callee, from, queue, count,
@@ -212,6 +212,9 @@ static void weigh_site(struct search *s, size_t i, const struct map_site *site,
 	suspect->level = level;
 	suspect->type_known = site->type != 0;
 	suspect->is_remote = false;
+	suspect->write_at = site->call;
+	suspect->site_frame = i;
+	suspect->via_count = 0;
 	suspect->site = site_of_pc(s->rt, site->call);
 	suspect->operation = site->operation;
 }
@@ -235,6 +238,10 @@ static void weigh_code(struct search *s, struct suspect *suspect)
 			suspect->level = SUSPECT_TYPE;
 			suspect->type_known = site->type != 0;
 			suspect->is_remote = true;
+			suspect->write_at = site->call;
+			suspect->site_frame = i;
+			suspect->via_count = reached.depth;
+			memcpy(suspect->via, reached.via, sizeof(suspect->via));
 			suspect->site = site_of_pc(s->rt, reached.shown);
 			suspect->operation = site->operation;
 		}

@@ -30,12 +30,23 @@ enum suspect_level {
 	SUSPECT_INSIDE, /* as SUSPECT_IN_MAP, between the set and the clear of the flag */
 };
 
+/* Direct calls that a write is looked for behind: a helper of a helper. Deeper, "its code can write
+ * the map" is true of nearly every function. */
+enum { CALL_DEPTH_MAX = 3 };
+
 struct suspect {
 	struct goroutine goroutine;
 	enum suspect_level level;
 	struct site site; /* of the write, as well as it is known */
 	enum operation operation;
 	bool is_remote; /* the write is in a function that its code calls, not in one on its stack */
+	/* The way to the write, where it is not in a map function now: from frame number site_frame over
+	 * calls at via[0], via[1]... (one in the callee of the other) to the call of the map function
+	 * at write_at. 0: not known. */
+	uint64_t write_at;
+	size_t site_frame;
+	uint64_t via[CALL_DEPTH_MAX];
+	unsigned via_count;
 	bool type_known; /* the write's map type is a constant in the code */
 	bool in_call; /* call is valid: it is in a map function now */
 	struct map_call call;

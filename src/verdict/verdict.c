@@ -16,6 +16,12 @@ const char *grade_name(enum grade grade)
 	return names[grade];
 }
 
+const char *locking_name(enum locking locking)
+{
+	static const char *const names[] = {NULL, "none", "one side", "different", "read", "same"};
+	return names[locking];
+}
+
 void verdict_done(struct verdict *v)
 {
 	for (size_t i = 0; i < v->candidate_count; i++)
@@ -28,6 +34,7 @@ void verdict_done(struct verdict *v)
 	free(v->map.contradiction);
 	free(v->message);
 	free(v->what);
+	free(v->locking_text);
 	free(v->check);
 	*v = (struct verdict){0};
 }

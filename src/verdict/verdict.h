@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "go/frames.h"
 #include "go/goroutine.h"
+#include "go/mutex.h"
 #include "go/runtime.h"
 #include "go/stack.h"
 #include "maps/call.h"
@@ -57,6 +58,28 @@ struct key {
 	char *type, *text, *hex;
 };
 
+/* A lock that has to do with one side. */
+struct side_lock {
+	char *name; /* "main.(*hub).mu", "main.mu", "main.main.mu"; NULL: not known */
+	enum lock_kind kind;
+	uint64_t addr; /* 0: not known */
+	bool held; /* this side's code has it when it does the access; else it stands beside the map */
+	bool certain; /* held: on every way there; else on some */
+	bool read; /* held: by RLock */
+	struct site taken_by; /* held: where it was taken */
+	char *state; /* as it stands in memory now, in words; NULL: not known */
+};
+
+/* What the two sides' locks come to. */
+enum locking {
+	LOCKING_UNKNOWN,
+	LOCKING_NONE, /* neither side takes one */
+	LOCKING_ONE_SIDE, /* one holds a lock, the other none */
+	LOCKING_DIFFERENT, /* both hold locks, but none that is the same */
+	LOCKING_READ, /* a side that writes holds one by RLock only */
+	LOCKING_SAME, /* both hold the same one: then it is not these two accesses that met */
+};
+
 /* One side of the race. */
 struct access {
 	enum grade grade; /* of the claim that this is a side; detector: proven */
@@ -74,6 +97,10 @@ struct access {
 	struct regs registers;
 	char **evidence; /* owned sentences */
 	size_t evidence_count;
+	struct side_lock *locks; /* those it holds first */
+	size_t lock_count;
+	bool locks_known; /* the code on its way was looked through: it takes no others */
+	unsigned locks_unfollowed; /* calls on that way whose callee is not known */
 };
 
 struct candidate {
@@ -109,6 +136,8 @@ struct verdict {
 	bool has_detector;
 	struct access other;
 	bool has_other;
+	enum locking locking;
+	char *locking_text; /* one sentence; NULL where LOCKING_UNKNOWN */
 	struct candidate *candidates;
 	size_t candidate_count;
 	struct write_site *sites;
@@ -130,6 +159,8 @@ enum status verdict_judge(struct runtime *rt, const struct verdict_options *opti
 void verdict_done(struct verdict *verdict);
 
 const char *cause_name(enum cause cause);
+/* "none", "one side", "different", "read", "same"; NULL for LOCKING_UNKNOWN. */
+const char *locking_name(enum locking locking);
 const char *grade_name(enum grade grade);
 
 #endif

@@ -8,6 +8,8 @@ setup_file() {
   exe=$("$SOURCE_DIR/tools/build-program" 1.23 structfield normal "$DIR")
   "$SOURCE_DIR/tools/crash" "$exe" "$DIR" 50
   "$SOURCE_DIR/tools/build-program" 1.26 readwrite normal "$DIR" >/dev/null
+  exe=$("$SOURCE_DIR/tools/build-program" 1.23 doublecheck normal "$DIR")
+  "$SOURCE_DIR/tools/crash" "$exe" "$DIR/locks" 50
 }
 
 says() { # STATUS PATTERN COMMAND...: the exit status, and what standard error says
@@ -36,6 +38,19 @@ says() { # STATUS PATTERN COMMAND...: the exit status, and what standard error s
 import json, sys, jsonschema
 jsonschema.validate(json.load(open(sys.argv[1])), json.load(open(sys.argv[2])))' \
     "$DIR/report.json" "$SOURCE_DIR/docs/report.schema.json"
+}
+
+@test "explain says which side takes which lock, and where" {
+  run "$MAPCRASH" explain "$DIR/locks/core"
+  echo "$output"
+  [[ "$output" == *" takes main.(*limits).mu, the other side takes no lock"* ]]
+  [[ "$output" == *": takes main.(*limits).mu (Lock at "*"doublecheck/main.go:28; now "* ]]
+  [[ "$output" == *": takes no sync.Mutex and no sync.RWMutex; not main.(*limits).mu beside the map"* ]]
+  "$MAPCRASH" explain --json "$DIR/locks/core" >"$DIR/locks/report.json"
+  python3 -c '
+import json, sys, jsonschema
+jsonschema.validate(json.load(open(sys.argv[1])), json.load(open(sys.argv[2])))' \
+    "$DIR/locks/report.json" "$SOURCE_DIR/docs/report.schema.json"
 }
 
 @test "explain says the same of a compressed core" {

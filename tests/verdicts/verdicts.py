@@ -72,13 +72,31 @@ class Outcome:
         self.shape = ""
         self.errors = []
         self.owner = None  # None: no truth; else right, missing, wrong
+        self.locking = None  # None: no race; else right, missing, wrong
         self.note = ""
+
+
+def check_locks(outcome, truth, report):
+    """What is said of locks must be true; that nothing is said is only counted."""
+    finding = (report["locking"] or {}).get("finding")
+    outcome.locking = "missing" if finding is None else "right"
+    allowed = [name for name in truth.get("locks", "").split("|") if name]
+    for access in report["accesses"]:
+        for lock in access["locks"]:
+            if lock["held"] != "no" and lock["name"] and lock["name"].startswith("main.") \
+                    and lock["name"] not in allowed:
+                outcome.errors.append(f"{access['role']} takes {lock['name']}, in truth {allowed}")
+    if finding is not None and finding not in truth.get("locking", "").split("|"):
+        # Of a wrong suspect, whose grade says that it may be, the locks are another story.
+        outcome.locking = "wrong"
+        if report["grade"] != "possible":
+            outcome.errors.append(f"locking {finding!r}, in truth {truth.get('locking')!r}")
 
 
 def judge(outcome, truth, source, report, stderr):
     cause = truth["cause"]
     own_messages = truth["messages"] + ([SMALL] if cause == "race" else [])
-    printed = re.search(r"^fatal error: (.*)$", stderr, re.M)
+    printed = re.search(r"^\s*fatal error: (.*)$", stderr, re.M)
     printed = printed.group(1) if printed else None
     if cause == "race" and printed not in own_messages:
         outcome.note = f"died otherwise: {printed}"
@@ -136,6 +154,8 @@ def judge(outcome, truth, source, report, stderr):
         said = the_map.get("owner")
         outcome.owner = ("missing" if not said else
                          "right" if said.startswith(truth["owner"]) else f"wrong: {said}")
+    if cause == "race":
+        check_locks(outcome, truth, report)
     if not the_map.get("address"):
         outcome.note = "map's address not known"
     if other:
@@ -256,6 +276,8 @@ def print_table(outcomes):
                 print(f"{shape:10} {grade:10} {row['n']:8} {row['right']:12} {row['wrong']:12}")
     owners = collections.Counter(o["owner"].split(":")[0] for o in outcomes if o["owner"])
     print("owner of the map: " + ", ".join(f"{count} {what}" for what, count in sorted(owners.items())))
+    locking = collections.Counter(o["locking"] for o in outcomes if o["locking"])
+    print("locks of the sides: " + ", ".join(f"{count} {what}" for what, count in sorted(locking.items())))
     quiet = sum(1 for o in outcomes if o["note"] == "did not crash")
     failed = [o for o in outcomes if o["errors"]]
     if quiet:

@@ -1,7 +1,7 @@
 // The program of the article that the project answers, unchanged but for the comments.
 //
 // truth: cause=race messages="concurrent map writes"
-// truth: map="map[int]int" owner="main.main.m" minimum=1.19
+// truth: map="map[int]int" owner="main.main.m" minimum=1.19 locking=none
 package main
 
 import (

@@ -3,7 +3,7 @@
 // The builtin clear against a writer.
 //
 // truth: cause=race messages="concurrent map writes"
-// truth: map="map[string][]uint8" owner="main.(*buffer).parts" shape=sparse racers=2 minimum=1.21
+// truth: map="map[string][]uint8" owner="main.(*buffer).parts" shape=sparse racers=2 minimum=1.21 locking=none
 package main
 
 import (

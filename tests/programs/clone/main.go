@@ -3,7 +3,7 @@
 // A snapshot by maps.Clone, "so that nobody needs a lock".
 //
 // truth: cause=race messages="concurrent map clone and map write"|"concurrent map iteration and map write"|"concurrent map writes"
-// truth: map="map[string]int" owner="main.(*ledger).balance" shape=sparse racers=2 minimum=1.21
+// truth: map="map[string]int" owner="main.(*ledger).balance" shape=sparse racers=2 minimum=1.21 locking=none
 package main
 
 import (

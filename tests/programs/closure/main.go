@@ -2,7 +2,7 @@
 // the map is two pointers away from their frames.
 //
 // truth: cause=race messages="concurrent map writes"
-// truth: map="map[int64]bool" owner="main.main.seen" shape=loop racers=2 minimum=1.19
+// truth: map="map[int64]bool" owner="main.main.seen" shape=loop racers=2 minimum=1.19 locking=none
 package main
 
 import (

@@ -1,7 +1,7 @@
 // A value receiver copies the mutex, but the map in the copy is the same one: each call locks a lock of its own.
 //
 // truth: cause=race messages="concurrent map writes"
-// truth: map="map[string]int" shape=sparse racers=2 minimum=1.19
+// truth: map="map[string]int" shape=sparse racers=2 minimum=1.19 locking=different locks="main.(*stats).mu"
 package main
 
 import (

@@ -1,7 +1,7 @@
 // A recursive walk memoises below hundreds of frames; the other side writes near its stack's top.
 //
 // truth: cause=race messages="concurrent map writes"|"concurrent map read and map write"
-// truth: map="map[main.point]uint64" owner="main.(*paths).memo" shape=loop racers=2 minimum=1.19
+// truth: map="map[main.point]uint64" owner="main.(*paths).memo" shape=loop racers=2 minimum=1.19 locking=none
 package main
 
 import (

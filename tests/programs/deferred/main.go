@@ -1,7 +1,7 @@
 // Each piece of work books its end in a deferred function, also when it panicked.
 //
 // truth: cause=race messages="concurrent map writes"
-// truth: map="map[string]int64" owner="main.(*journal).ended" shape=sparse racers=2 minimum=1.19
+// truth: map="map[string]int64" owner="main.(*journal).ended" shape=sparse racers=2 minimum=1.19 locking=none
 package main
 
 import (

@@ -1,7 +1,7 @@
 // Two sweepers delete keys, nearly all of which are not there: that sets the flag all the same.
 //
 // truth: cause=race messages="concurrent map writes"
-// truth: map="map[int32]int32" owner="main.main.m" shape=loop racers=2 minimum=1.19
+// truth: map="map[int32]int32" owner="main.main.m" shape=loop racers=2 minimum=1.19 locking=none
 package main
 
 import (

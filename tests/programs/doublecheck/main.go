@@ -1,7 +1,7 @@
 // Double-checked: the first look is without the lock, "for speed".
 //
 // truth: cause=race messages="concurrent map read and map write"
-// truth: map="map[string]*main.limiter" owner="main.(*limits).byClient" shape=sparse racers=many minimum=1.19
+// truth: map="map[string]*main.limiter" owner="main.(*limits).byClient" shape=sparse racers=many minimum=1.19 locking="one side" locks="main.(*limits).mu"
 package main
 
 import (

@@ -1,7 +1,7 @@
 // The map is a field of an embedded struct, promoted through two levels.
 //
 // truth: cause=race messages="concurrent map writes"
-// truth: map="map[string]int" owner="main.(*base).labels" shape=loop racers=2 minimum=1.19
+// truth: map="map[string]int" owner="main.(*base).labels" shape=loop racers=2 minimum=1.19 locking=none
 package main
 
 import (

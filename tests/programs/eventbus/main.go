@@ -1,7 +1,7 @@
 // Publishing walks the subscribers while one of them leaves and comes back.
 //
 // truth: cause=race messages="concurrent map iteration and map write"|"concurrent map writes"
-// truth: map="map[int]chan string" owner="main.(*bus).subscribers" shape=sparse racers=2 minimum=1.19
+// truth: map="map[int]chan string" owner="main.(*bus).subscribers" shape=sparse racers=2 minimum=1.19 locking=none
 package main
 
 import (

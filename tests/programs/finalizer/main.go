@@ -1,7 +1,7 @@
 // A finalizer takes its object out of an index: it runs in the runtime's own goroutine, at any time.
 //
 // truth: cause=race messages="concurrent map writes"
-// truth: map="map[uintptr]string" owner="main.index" shape=sparse racers=2 minimum=1.19
+// truth: map="map[uintptr]string" owner="main.index" shape=sparse racers=2 minimum=1.19 locking=none
 package main
 
 import (

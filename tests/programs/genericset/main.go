@@ -1,7 +1,7 @@
 // A generic set over two key types, used by two goroutines each; only the set of ints is shared.
 //
 // truth: cause=race messages="concurrent map writes"
-// truth: map="main.Set[int]" owner="main.main.shared" shape=loop racers=2 minimum=1.19
+// truth: map="main.Set[int]" owner="main.main.shared" shape=loop racers=2 minimum=1.19 locking=none
 package main
 
 import (

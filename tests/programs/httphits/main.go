@@ -2,7 +2,7 @@
 // goroutine of its own, which is easy to forget where no go statement is in sight.
 //
 // truth: cause=race messages="concurrent map writes"
-// truth: map="map[string]int" owner="main.(*server).hits" shape=sparse racers=many minimum=1.19
+// truth: map="map[string]int" owner="main.(*server).hits" shape=sparse racers=many minimum=1.19 locking=none
 package main
 
 import (

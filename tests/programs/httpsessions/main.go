@@ -1,7 +1,7 @@
 // Login takes the lock, the check of each request does not: "it only reads".
 //
 // truth: cause=race messages="concurrent map read and map write"|"concurrent map writes"
-// truth: map="map[string]*main.session" owner="main.(*sessions).byToken" shape=sparse racers=many minimum=1.19
+// truth: map="map[string]*main.session" owner="main.(*sessions).byToken" shape=sparse racers=many minimum=1.19 locking="one side" locks="main.(*sessions).mu"
 package main
 
 import (

@@ -2,7 +2,7 @@
 // frame of its own is on either stack.
 //
 // truth: cause=race messages="concurrent map writes"
-// truth: map="map[int]int" owner="main.(*counters).n" shape=loop racers=2 minimum=1.19
+// truth: map="map[int]int" owner="main.(*counters).n" shape=loop racers=2 minimum=1.19 locking=none
 package main
 
 import (

@@ -1,7 +1,7 @@
 // The plain race of a loop over a map and a writer.
 //
 // truth: cause=race messages="concurrent map iteration and map write"
-// truth: map="map[string]int" owner="main.main.m" shape=loop racers=2 minimum=1.19
+// truth: map="map[string]int" owner="main.main.m" shape=loop racers=2 minimum=1.19 locking=none
 package main
 
 import (

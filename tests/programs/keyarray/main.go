@@ -1,7 +1,7 @@
 // Keys are digests: arrays of 32 bytes.
 //
 // truth: cause=race messages="concurrent map writes"|"concurrent map read and map write"
-// truth: map="map[[32]uint8]uint32" owner="main.(*store).refs" shape=sparse racers=2 minimum=1.19
+// truth: map="map[[32]uint8]uint32" owner="main.(*store).refs" shape=sparse racers=2 minimum=1.19 locking=none
 package main
 
 import (

@@ -1,7 +1,7 @@
 // Keys are interfaces of several dynamic types, as in a context or an event table.
 //
 // truth: cause=race messages="concurrent map writes"|"concurrent map read and map write"
-// truth: map="map[interface {}]interface {}" owner="main.(*values).m" shape=loop racers=2 minimum=1.19
+// truth: map="map[interface {}]interface {}" owner="main.(*values).m" shape=loop racers=2 minimum=1.19 locking=none
 package main
 
 import (

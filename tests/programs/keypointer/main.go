@@ -1,7 +1,7 @@
 // Keys are pointers, visited marks of a graph walk.
 //
 // truth: cause=race messages="concurrent map writes"|"concurrent map read and map write"
-// truth: map="map[*main.node]bool" owner="main.(*walk).visited" shape=loop racers=2 minimum=1.19
+// truth: map="map[*main.node]bool" owner="main.(*walk).visited" shape=loop racers=2 minimum=1.19 locking=none
 package main
 
 import (

@@ -1,7 +1,7 @@
 // Keys and values of more than 128 bytes: the map holds pointers to them.
 //
 // truth: cause=race messages="concurrent map writes"|"concurrent map read and map write"
-// truth: map="map[main.key]main.record" owner="main.(*archive).records" shape=loop racers=2 minimum=1.19
+// truth: map="map[main.key]main.record" owner="main.(*archive).records" shape=loop racers=2 minimum=1.19 locking=none
 package main
 
 import (

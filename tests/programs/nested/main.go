@@ -1,7 +1,7 @@
 // The outer map is guarded, the inner ones that it hands out are not.
 //
 // truth: cause=race messages="concurrent map writes"
-// truth: map="map[string]int" shape=sparse racers=2 minimum=1.19
+// truth: map="map[string]int" shape=sparse racers=2 minimum=1.19 locking=none
 package main
 
 import (

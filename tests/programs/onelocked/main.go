@@ -1,7 +1,7 @@
 // All writes hold the lock, but for the one in the cleanup.
 //
 // truth: cause=race messages="concurrent map writes"
-// truth: map="map[uint64]*main.connection" owner="main.(*hub).open" shape=sparse racers=2 minimum=1.19
+// truth: map="map[uint64]*main.connection" owner="main.(*hub).open" shape=sparse racers=2 minimum=1.19 locking="one side" locks="main.(*hub).mu"
 package main
 
 import (

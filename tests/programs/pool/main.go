@@ -3,7 +3,7 @@
 // that it looks like.
 //
 // truth: cause=race messages="concurrent map writes"|"concurrent map iteration and map write"|"concurrent map read and map write"
-// truth: map="map[string]int" owner="main.(*scratch).words" shape=sparse racers=many minimum=1.19
+// truth: map="map[string]int" owner="main.(*scratch).words" shape=sparse racers=many minimum=1.19 locking=none
 package main
 
 import (

@@ -3,7 +3,7 @@
 // Keys are collected through an iterator function: the loop over the map is in a closure of package maps.
 //
 // truth: cause=race messages="concurrent map iteration and map write"
-// truth: map="map[string]int" owner="main.(*catalogue).stock" shape=sparse racers=2 minimum=1.23
+// truth: map="map[string]int" owner="main.(*catalogue).stock" shape=sparse racers=2 minimum=1.23 locking=none
 package main
 
 import (

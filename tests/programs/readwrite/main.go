@@ -1,7 +1,7 @@
 // The plain race of a reader and a writer, as tight as it gets.
 //
 // truth: cause=race messages="concurrent map read and map write"
-// truth: map="map[int]int" owner="main.main.m" shape=loop racers=2 minimum=1.19
+// truth: map="map[int]int" owner="main.main.m" shape=loop racers=2 minimum=1.19 locking=none
 package main
 
 import (

@@ -1,7 +1,7 @@
 // A cache counts its hits under RLock: readers are many at once, and now each of them writes.
 //
 // truth: cause=race messages="concurrent map writes"
-// truth: map="map[string]int" owner="main.(*cache).hits" shape=sparse racers=many minimum=1.19
+// truth: map="map[string]int" owner="main.(*cache).hits" shape=sparse racers=many minimum=1.19 locking=read locks="main.(*cache).mu"
 package main
 
 import (

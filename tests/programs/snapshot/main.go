@@ -1,7 +1,7 @@
 // The configuration is published through an atomic value, then changed in place instead of being replaced.
 //
 // truth: cause=race messages="concurrent map read and map write"
-// truth: map="map[string]string" shape=sparse racers=2 minimum=1.19
+// truth: map="map[string]string" shape=sparse racers=2 minimum=1.19 locking=none
 package main
 
 import (

@@ -2,7 +2,7 @@
 // length: a tool that blames whoever holds the map blames one of those.
 //
 // truth: cause=race messages="concurrent map writes"
-// truth: map="map[int]string" owner="main.(*board).slots" shape=sparse racers=2 minimum=1.19
+// truth: map="map[int]string" owner="main.(*board).slots" shape=sparse racers=2 minimum=1.19 locking=none
 package main
 
 import (

@@ -2,7 +2,7 @@
 // gone by the time anybody looks.
 //
 // truth: cause=race messages="concurrent map writes"
-// truth: map="map[int]*time.Timer" owner="main.(*leases).timers" shape=sparse racers=many minimum=1.19
+// truth: map="map[int]*time.Timer" owner="main.(*leases).timers" shape=sparse racers=many minimum=1.19 locking=none
 package main
 
 import (

@@ -1,7 +1,7 @@
 // Each side holds a lock, but not the same one.
 //
 // truth: cause=race messages="concurrent map writes"|"concurrent map read and map write"
-// truth: map="map[string]time.Time" owner="main.(*leader).seen" shape=sparse racers=2 minimum=1.19
+// truth: map="map[string]time.Time" owner="main.(*leader).seen" shape=sparse racers=2 minimum=1.19 locking=different locks="main.(*leader).readMu"|"main.(*leader).writeMu"
 package main
 
 import (

@@ -2,7 +2,7 @@
 // the first is deep in its next piece of work.
 //
 // truth: cause=race messages="concurrent map writes"
-// truth: map="map[int][32]uint8" owner="main.(*batch).results" shape=sparse racers=many minimum=1.19
+// truth: map="map[int][32]uint8" owner="main.(*batch).results" shape=sparse racers=many minimum=1.19 locking=none
 package main
 
 import (
