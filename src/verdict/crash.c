@@ -60,7 +60,7 @@ static bool text_matches(const char *pattern, const char *text)
 	return strcmp(pattern, text) == 0;
 }
 
-static const char *fatal_meaning(const char *message)
+const char *crash_fatal_meaning(const char *message)
 {
 	for (size_t i = 0; i < sizeof(fatal_meanings) / sizeof(fatal_meanings[0]); i++)
 		if (text_matches(fatal_meanings[i].text, message))
@@ -216,26 +216,28 @@ static bool find_frame(const struct frames *frames, const char *name, size_t *re
 	return false;
 }
 
+const char *crash_panic_meaning(const char *message, bool from_signal)
+{
+	if (strstr(message, "assignment to entry in nil map"))
+		return "nil map write: a map that was never made";
+	if (from_signal)
+		return strstr(message, "nil pointer dereference") ? "nil dereference"
+								  : "a fault that became a panic";
+	/* Of a core the value's type stands before it, in a log what its Error says. */
+	return strncmp(message, "runtime.", 8) == 0 || strncmp(message, "runtime error: ", 15) == 0
+		       ? "run-time error"
+		       : "explicit panic";
+}
+
 static enum status name_panic(struct runtime *rt, size_t gopanic, struct crash *crash,
 			      struct error *err)
 {
 	crash->kind = CRASH_PANIC;
 	crash->message = panic_argument(rt, &crash->frames, gopanic);
-	const char *message = crash->message ? crash->message : "";
 	size_t sigpanic;
-	char what[200];
-	if (strstr(message, "assignment to entry in nil map"))
-		snprintf(what, sizeof(what), "nil map write: a map that was never made");
-	else if (find_frame(&crash->frames, "runtime.sigpanic", &sigpanic) &&
-		 strstr(message, "nil pointer dereference"))
-		snprintf(what, sizeof(what), "nil dereference");
-	else if (find_frame(&crash->frames, "runtime.sigpanic", &sigpanic))
-		snprintf(what, sizeof(what), "a fault that became a panic");
-	else if (strncmp(message, "runtime.", 8) == 0)
-		snprintf(what, sizeof(what), "run-time error");
-	else
-		snprintf(what, sizeof(what), "explicit panic");
-	crash->what = strdup(what);
+	crash->what = strdup(
+		crash_panic_meaning(crash->message ? crash->message : "",
+				    find_frame(&crash->frames, "runtime.sigpanic", &sigpanic)));
 	return crash->what ? OK : error_nomem(err);
 }
 
@@ -285,7 +287,7 @@ enum status crash_read(struct runtime *rt, struct crash *ret, struct error *err)
 			crash.message = crash_backlog_message(rt);
 		if (crash.message) {
 			crash.kind = crash_kind_of_message(crash.message);
-			const char *what = fatal_meaning(crash.message);
+			const char *what = crash_fatal_meaning(crash.message);
 			if (crash.kind == CRASH_FATAL)
 				crash.what = strdup(what ? what : "a fatal error of Go's runtime");
 		} else if (crash.has_fatal) {

@@ -43,6 +43,11 @@ void crash_done(struct crash *crash);
 /* Whether the message of a fatal error is the map check's. */
 enum crash_kind crash_kind_of_message(const char *message);
 
+/* What a fatal error that is not a map's means, in words; NULL: it is not one that people meet. */
+const char *crash_fatal_meaning(const char *message);
+/* What a panic with this message is, in words. from_signal: a signal had become it. */
+const char *crash_panic_meaning(const char *message, bool from_signal);
+
 /* The runtime's own "fatal error: " output as kept in runtime.printBacklog, which the runtime writes
  * for readers of cores; NULL when it is not there. The caller frees it. */
 char *crash_backlog_message(struct runtime *rt);

@@ -35,6 +35,7 @@ void verdict_done(struct verdict *v)
 	free(v->message);
 	free(v->what);
 	free(v->locking_text);
+	free(v->advice);
 	free(v->check);
 	*v = (struct verdict){0};
 }

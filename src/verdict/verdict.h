@@ -43,6 +43,7 @@ enum grade {
 struct stack_entry {
 	struct site site;
 	uint64_t sp, entry; /* entry: of the physical function */
+	uint64_t offset; /* of the PC from there, where site.pc is not known; 0 none */
 	bool inlined;
 	char *args; /* owned; NULL for inlined frames */
 };
@@ -130,6 +131,7 @@ struct verdict {
 	enum grade grade;
 	char *message; /* what Go printed after "fatal error: " or "panic: "; NULL unknown */
 	char *what; /* CAUSE_OTHER: the kind of crash, and where, in words */
+	char *advice; /* what would tell more next time; NULL none */
 	char *check; /* which of the runtime's checks failed, in words; NULL unknown */
 	struct map_facts map;
 	struct access detector;
