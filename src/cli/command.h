@@ -31,6 +31,7 @@ enum option_id {
 	OPTION_ALL,
 	OPTION_CHECK,
 	OPTION_LIMIT,
+	OPTION_CRASH,
 	OPTION_COUNT,
 };
 

@@ -1,11 +1,15 @@
 #include "report/explain.h"
 #include "cli/command.h"
+#include "cli/log.h"
 #include "cli/session.h"
 #include "verdict/verdict.h"
 
 /* The data's whole way: bytes, memory, Go's runtime in it, a verdict, a report. */
 int explain_run(const struct options *options)
 {
+	if (log_is_text(options->operands[0]))
+		return log_explain(options);
+
 	AUTO_SESSION struct session s = {0};
 	int status = session_open(&s, options);
 	if (status != EXIT_SHOWN)

@@ -22,15 +22,22 @@ const struct option_spec option_specs[OPTION_COUNT] = {
 	[OPTION_ALL] = {"all", NULL, "leave nothing out, group nothing"},
 	[OPTION_CHECK] = {"check", NULL, "check counts, hashes, duplicates and growth"},
 	[OPTION_LIMIT] = {"limit", "N", "show at most N; 0: all"},
+	[OPTION_CRASH] = {"crash", "N",
+			  "of a log with several crashes, the N-th (default: the last of a map)"},
 };
 
 const struct command commands[] = {
 	{"explain", explain_run, "TARGET", 1, 1,
 	 OPTIONS_TARGET | OPTION(OPTION_SEARCH_ALL) | OPTION(OPTION_SITES) |
-		 OPTION(OPTION_EXIT_CODE),
+		 OPTION(OPTION_EXIT_CODE) | OPTION(OPTION_CRASH),
 	 "who raced whom, on which map, and how sure that is",
-	 "TARGET is a core (plain, or compressed by zstd, lz4 or xz), or the PID of a running\n"
-	 "process, which is stopped for the read and runs on.\n"},
+	 "TARGET is a core (plain, or compressed by zstd, lz4 or xz), a log with what Go printed "
+	 "(-:\n"
+	 "standard input), or the PID of a running process, which is stopped for the read and "
+	 "runs\n"
+	 "on. Of a log with several crashes the last one of a map is told, and all are listed; "
+	 "what a\n"
+	 "logger put around the lines is understood.\n"},
 	{"goroutines", goroutines_run, "TARGET", 1, 1,
 	 OPTIONS_TARGET | OPTION(OPTION_ALL) | OPTION(OPTION_LIMIT),
 	 "all goroutines with their stacks, identical ones grouped", ""},

@@ -30,13 +30,8 @@ static bool want_colour(const struct options *options, bool *ret)
 	return *ret || strcmp(when, "never") == 0;
 }
 
-int session_open(struct session *s, const struct options *options)
+int session_begin(struct session *s, const struct options *options)
 {
-	static const char *const kinds[] = {
-		[TARGET_CORE] = "core",
-		[TARGET_PROCESS] = "process",
-		[TARGET_EXECUTABLE] = "executable",
-	};
 	*s = (struct session){.options = options, .notes = NOTES_INIT};
 	s->json = option_given(options, OPTION_JSON);
 	if (!want_colour(options, &s->page.colour)) {
@@ -46,6 +41,19 @@ int session_open(struct session *s, const struct options *options)
 	s->page.out = stdout;
 	s->page.source = source_line;
 	s->page.source_context = (void *)options->value[OPTION_SYSROOT];
+	return EXIT_SHOWN;
+}
+
+int session_open(struct session *s, const struct options *options)
+{
+	static const char *const kinds[] = {
+		[TARGET_CORE] = "core",
+		[TARGET_PROCESS] = "process",
+		[TARGET_EXECUTABLE] = "executable",
+	};
+	int status = session_begin(s, options);
+	if (status != EXIT_SHOWN)
+		return status;
 	struct target_options how = {.exe = options->value[OPTION_EXE],
 				     .sysroot = options->value[OPTION_SYSROOT],
 				     .force_exe = option_given(options, OPTION_FORCE_EXE)};
@@ -56,7 +64,7 @@ int session_open(struct session *s, const struct options *options)
 		(void)error_prefix(&s->error, "%s", what);
 		return session_fail(s);
 	}
-	s->source = (struct explain_source){kinds[s->target->kind], what};
+	s->source = (struct explain_source){.kind = kinds[s->target->kind], .path = what};
 	return EXIT_SHOWN;
 }
 

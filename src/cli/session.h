@@ -25,6 +25,8 @@ struct session {
 	bool json;
 };
 
+/* Reads the options that say how to write; EXIT_SHOWN, or the status to exit with. */
+int session_begin(struct session *s, const struct options *options);
 /* Opens the target and the Go runtime in it. EXIT_SHOWN, or the status to exit with: the reason is
  * printed then. */
 int session_open(struct session *s, const struct options *options);

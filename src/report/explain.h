@@ -9,14 +9,19 @@
 #include "go/runtime.h"
 #include "report/json.h"
 #include "report/page.h"
+#include "verdict/log.h"
 #include "verdict/verdict.h"
 
 struct explain_source {
-	const char *kind; /* "core", "process", ... */
+	const char *kind; /* "core", "process", "log", ... */
 	const char *path; /* as the user gave it */
+	/* Where there is no runtime, but a log: */
+	const struct log_verdict *log; /* NULL: it is no log */
+	const struct notes *notes; /* the report's end */
 };
 
-/* The answer first: what, which map, who, how surely; then evidence, stacks, notes. */
+/* The answer first: what, which map, who, how surely; then evidence, stacks, notes. rt may be NULL for a
+ * log: what it would tell is then what the log tells. */
 void explain_text(struct page *page, const struct runtime *rt, const struct explain_source *source,
 		  const struct verdict *verdict);
 void explain_json(FILE *out, const struct runtime *rt, const struct explain_source *source,

@@ -64,11 +64,12 @@ static void build_id(struct json *json, const struct build_id *id)
 void json_header(struct json *json, const char *schema, const struct runtime *rt,
 		 const struct explain_source *source)
 {
-	const struct target *target = rt->target;
+	const struct target *target = rt ? rt->target : NULL;
+	const char *version = rt ? rt->version.text : source->log->version;
 	json_string(json, "schema", schema);
-	json_string(json, "go_version", rt->version.text);
-	json_string(json, "arch", target->arch == ARCH_ARM64 ? "arm64" : "amd64");
-	if (target->exe) {
+	json_string(json, "go_version", version[0] ? version : NULL);
+	json_string(json, "arch", !target ? NULL : target->arch == ARCH_ARM64 ? "arm64" : "amd64");
+	if (target && target->exe) {
 		json_object(json, "executable");
 		json_string(json, "path", executable_path(target->exe));
 		build_id(json, executable_build_id(target->exe));
@@ -202,6 +203,37 @@ static void access_member(struct json *json, const char *role, const struct acce
 	json_end_object(json);
 }
 
+/* Where in the log the crash stands, and which others are there. */
+static void log_member(struct json *json, const struct log_verdict *log)
+{
+	if (!log) {
+		json_null(json, "log");
+		return;
+	}
+	json_object(json, "log");
+	json_uint(json, "crash", log->number);
+	json_uint(json, "dropped", log->dropped);
+	json_array(json, "crashes");
+	for (size_t i = 0; i < log->count; i++) {
+		const struct log_crash *c = &log->crashes[i];
+		json_object(json, NULL);
+		json_uint(json, "crash", log->dropped + i + 1);
+		json_uint(json, "line", c->line);
+		json_uint(json, "last_line", c->last_line);
+		json_string(json, "cause", cause_name(c->cause));
+		json_string(json, "grade", c->grade == GRADE_NONE ? NULL : grade_name(c->grade));
+		json_string(json, "message", c->message);
+		json_string(json, "what", c->what);
+		json_uint(json, "goroutines", c->goroutines);
+		json_addr(json, "map", c->map);
+		json_site(json, "detector", &c->detector_site);
+		json_site(json, "other", &c->other_site);
+		json_end_object(json);
+	}
+	json_end_array(json);
+	json_end_object(json);
+}
+
 void explain_json(FILE *out, const struct runtime *rt, const struct explain_source *source,
 		  const struct verdict *v)
 {
@@ -213,6 +245,7 @@ void explain_json(FILE *out, const struct runtime *rt, const struct explain_sour
 	json_string(&json, "message", v->message);
 	json_string(&json, "what", v->what);
 	json_string(&json, "check", v->check);
+	json_string(&json, "advice", v->advice);
 	map_member(&json, &v->map);
 	json_array(&json, "accesses");
 	if (v->has_detector)
@@ -251,7 +284,8 @@ void explain_json(FILE *out, const struct runtime *rt, const struct explain_sour
 	json_uint(&json, "searched", v->searched);
 	json_uint(&json, "parked_skipped", v->parked_skipped);
 	json_end_object(&json);
-	json_notes(&json, rt->notes);
+	log_member(&json, source->log);
+	json_notes(&json, rt ? rt->notes : source->notes);
 	json_end_object(&json);
 	json_done(&json);
 }

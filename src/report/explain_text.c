@@ -13,7 +13,8 @@ static bool is_map_crash(const struct verdict *v)
 	return v->cause == CAUSE_RACE || v->cause == CAUSE_CORRUPTION;
 }
 
-static void print_title(struct page *page, const struct runtime *rt, const struct verdict *v)
+static void print_title(struct page *page, const struct runtime *rt,
+			const struct explain_source *source, const struct verdict *v)
 {
 	if (v->message) {
 		bool is_panic = v->what && v->cause == CAUSE_OTHER && v->has_detector &&
@@ -27,8 +28,10 @@ static void print_title(struct page *page, const struct runtime *rt, const struc
 		page_style(page, STYLE_RED, "crashed");
 	}
 	page_printf(page, "   ");
-	page_text(page, rt->version.text);
-	page_printf(page, " linux/%s\n", rt->target->arch == ARCH_ARM64 ? "arm64" : "amd64");
+	page_text(page, rt ? rt->version.text : source->log->version);
+	if (rt)
+		page_printf(page, " linux/%s", rt->target->arch == ARCH_ARM64 ? "arm64" : "amd64");
+	fputc('\n', page->out);
 }
 
 static void print_map(struct page *page, const struct map_facts *facts)
@@ -43,7 +46,7 @@ static void print_map(struct page *page, const struct map_facts *facts)
 		page_text(page, facts->owner);
 		page_printf(page, ", ");
 	}
-	page_text(page, facts->type);
+	page_text(page, facts->type ? facts->type : "type not known,");
 	page_printf(page, " at 0x%" PRIx64, facts->map.addr);
 	if (facts->has_header)
 		page_printf(page, ", %" PRIu64 " %s, flag %s%s", facts->map.count,
@@ -89,7 +92,7 @@ static void print_side(struct page *page, const char *role, const struct access 
 	page_source(page, &a->site);
 }
 
-static void print_verdict(struct page *page, const struct verdict *v)
+static void print_verdict(struct page *page, const struct verdict *v, bool is_log)
 {
 	static const enum style styles[] = {
 		[GRADE_UNKNOWN] = STYLE_YELLOW,
@@ -130,7 +133,9 @@ static void print_verdict(struct page *page, const struct verdict *v)
 				    v->candidate_count + 1);
 		break;
 	default:
-		page_printf(page, ": the other side has left the map and cannot be told%s\n",
+		page_printf(page, ": the other side %s and cannot be told%s\n",
+			    is_log ? "is not among what Go printed, or had left the map,"
+				   : "has left the map",
 			    v->site_count ? "; below is all code that can write such a map" : "");
 	}
 }
@@ -278,11 +283,11 @@ static void print_locks(struct page *page, const struct verdict *v)
 		print_side_locks(page, &v->other);
 }
 
-static void print_race(struct page *page, const struct verdict *v)
+static void print_race(struct page *page, const struct verdict *v, bool is_log)
 {
 	if (v->map.known || v->map.type)
 		print_map(page, &v->map);
-	print_verdict(page, v);
+	print_verdict(page, v, is_log);
 	fputc('\n', page->out);
 	if (v->has_detector)
 		print_side(page, "detector", &v->detector);
@@ -300,6 +305,10 @@ static void print_race(struct page *page, const struct verdict *v)
 		page_printf(page,
 			    "          - %zu parked goroutines were not (--search-all does it)\n",
 			    v->parked_skipped);
+	if (v->advice) {
+		page_style(page, STYLE_BOLD, "next time ");
+		page_printf(page, "%s\n", v->advice);
+	}
 	print_candidates(page, v);
 	print_sites(page, v);
 	if (v->has_detector)
@@ -328,21 +337,75 @@ static void print_other(struct page *page, const struct verdict *v)
 	print_stack(page, "Crashed", &v->detector);
 }
 
-void explain_text(struct page *page, const struct runtime *rt, const struct explain_source *source,
-		  const struct verdict *v)
+static void print_crash_row(struct page *page, const struct log_crash *c, uint64_t number)
 {
-	print_title(page, rt, v);
+	page_printf(page, "  %s %3" PRIu64 "  line %-8" PRIu64 " ", c->chosen ? ">" : " ", number,
+		    c->line);
+	page_text(page, c->message ? c->message : c->what);
+	if (c->cause == CAUSE_RACE)
+		page_printf(page, ": %s", grade_name(c->grade));
+	if (c->detector_site.function) {
+		page_printf(page, "\n        goroutine %" PRIu64 "  ", c->detector);
+		page_text(page, c->detector_site.function);
+		page_printf(page, "  ");
+		page_place(page, &c->detector_site);
+	}
+	if (c->other_site.function) {
+		page_printf(page, "\n        goroutine %" PRIu64 "  ", c->other);
+		page_text(page, c->other_site.function);
+		page_printf(page, "  ");
+		page_place(page, &c->other_site);
+	}
+	fputc('\n', page->out);
+}
+
+/* All crashes of a log that has several, the last ones where they are many. */
+static void print_crashes(struct page *page, const struct log_verdict *log)
+{
+	size_t first = log->count > TEXT_ROWS_MAX ? log->count - TEXT_ROWS_MAX : 0;
+	if (log->count + log->dropped < 2)
+		return;
+	page_style(page, STYLE_BOLD, "\nCrashes in this log (--crash N tells another)\n");
+	if (first + log->dropped)
+		page_printf(page, "  %" PRIu64 " earlier ones (--json has %zu of them)\n",
+			    first + log->dropped, first);
+	for (size_t i = first; i < log->count; i++)
+		print_crash_row(page, &log->crashes[i], log->dropped + i + 1);
+}
+
+static void print_source(struct page *page, const struct runtime *rt,
+			 const struct explain_source *source)
+{
+	const struct log_verdict *log = source->log;
 	page_style(page, STYLE_DIM, "%s ", source->kind);
 	page_text(page, source->path);
-	if (rt->target->exe) {
+	if (log) {
+		for (size_t i = 0; i < log->count; i++)
+			if (log->crashes[i].chosen)
+				page_printf(page, "  lines %" PRIu64 " to %" PRIu64,
+					    log->crashes[i].line, log->crashes[i].last_line);
+		if (log->count + log->dropped > 1)
+			page_printf(page, "  (crash %" PRIu64 " of %" PRIu64 ")", log->number,
+				    log->count + log->dropped);
+	}
+	if (rt && rt->target->exe) {
 		page_printf(page, "  ");
 		page_style(page, STYLE_DIM, "executable ");
 		page_text(page, executable_path(rt->target->exe));
 	}
 	page_printf(page, "\n\n");
+}
+
+void explain_text(struct page *page, const struct runtime *rt, const struct explain_source *source,
+		  const struct verdict *v)
+{
+	print_title(page, rt, source, v);
+	print_source(page, rt, source);
 	if (is_map_crash(v))
-		print_race(page, v);
+		print_race(page, v, source->log);
 	else
 		print_other(page, v);
-	page_notes(page, rt->notes);
+	if (source->log)
+		print_crashes(page, source->log);
+	page_notes(page, rt ? rt->notes : source->notes);
 }

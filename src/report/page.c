@@ -97,6 +97,8 @@ static void print_entry(struct page *page, const struct stack_entry *entry, bool
 	page_place(page, &entry->site);
 	if (entry->inlined)
 		page_style(page, STYLE_DIM, "  inlined");
+	else if (!entry->site.pc || !entry->sp)
+		page_style(page, STYLE_DIM, "  +0x%" PRIx64, entry->offset);
 	else
 		page_style(page, STYLE_DIM, "  +0x%" PRIx64 " sp=0x%" PRIx64 " pc=0x%" PRIx64,
 			   entry->site.pc - entry->entry, entry->sp, entry->site.pc);
