@@ -475,6 +475,24 @@ bool call_argument(struct runtime *rt, const struct function *fn, uint64_t call,
 	       function_code_argument(code, call, frames, count, index, word, ret);
 }
 
+uint64_t call_returning_to(struct runtime *rt, const struct function *fn, uint64_t pc)
+{
+	enum arch arch = rt->target->arch;
+	size_t size = fn->end > fn->entry ? (size_t)(fn->end - fn->entry) : 0;
+	const uint8_t *code = size ? memory_view(rt->target->memory, fn->entry, size) : NULL;
+	for (size_t pos = 0; code && pos < size && fn->entry + pos < pc;) {
+		struct insn insn;
+		if (!insn_decode_flow(arch, code + pos, size - pos, fn->entry + pos, &insn)) {
+			pos += insn_step(arch);
+			continue;
+		}
+		pos += insn.length;
+		if (insn.flow == INSN_CALL && fn->entry + pos == pc)
+			return insn.addr;
+	}
+	return 0;
+}
+
 /* The address of the call instruction whose return address is pc; 0 when there is none. */
 static uint64_t call_before(const struct function_code *code, enum arch arch, uint64_t pc)
 {

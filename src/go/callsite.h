@@ -73,4 +73,7 @@ static inline void cleanup_function_code(struct function_code **code)
 }
 #define AUTO_FUNCTION_CODE __attribute__((cleanup(cleanup_function_code)))
 
+/* The address of the call instruction in fn that returns to pc; 0 when there is none. */
+uint64_t call_returning_to(struct runtime *rt, const struct function *fn, uint64_t pc);
+
 #endif

@@ -52,6 +52,9 @@ bool owner_field_name(struct runtime *rt, struct shape_ref within, const char *p
  * "main.(*Cache).Put" and "main.(*Cache).Put-fm". */
 bool receiver_of_name(struct runtime *rt, const char *function, struct shape_ref *ret);
 
+/* Whether a name is of the standard library: its package's functions come from there. */
+bool owner_in_library(struct runtime *rt, const char *name);
+
 /* Whether such a method is generic, and takes its receiver behind a dictionary. */
 bool receiver_is_second(const char *function);
 

@@ -25,9 +25,6 @@ bool member_find(struct runtime *rt, struct shape_ref ref, uint64_t offset, stru
  * descriptor of. */
 bool type_by_linked_name(struct runtime *rt, const char *name, size_t len, uint64_t *ret);
 
-/* Whether a name is of the standard library: its package's functions come from there. */
-bool owner_in_library(struct runtime *rt, const char *name);
-
 /* By the code. True with no name where it tells what the map is, and that has none (a stripped
  * program's variables). Where it tells only that the map was loaded from some offset of an object, and
  * not of what type, the offset goes to *ret_offset; -1 otherwise. */

@@ -224,9 +224,12 @@ static void describe(const struct judge *j, const struct suspect *s, struct text
 					  ? "its frames lead to the map over two pointers"
 					  : "this map was not seen in its frames");
 		text_append(text, s->hold_distance < 0 ? ", but " : ", and ");
-		text_append(text,
-			    s->is_remote ? "functions that its code calls can write such maps; now "
-					 : "code on its stack can write such maps; now ");
+		text_append(
+			text,
+			s->is_shared   ? "code on its stack is on the detector's too, and leads to "
+					 "the same write; now "
+			: s->is_remote ? "functions that its code calls can write such maps; now "
+				       : "code on its stack can write such maps; now ");
 		describe_place(text, s);
 		break;
 	case SUSPECT_NONE:
@@ -381,7 +384,13 @@ static enum status judge_race(struct judge *j, struct error *err)
 		return FAILED;
 	if (!v->map.has_header)
 		return fill_detector(j, err);
-	if (search_new(j->rt, &j->library, &v->map.map, &j->search, err) != OK ||
+	struct detector detector = {
+		.frames = &j->crash.frames,
+		.first = j->call.frame + 1,
+		.operation = j->call.operation,
+		.owner = v->map.owner,
+	};
+	if (search_new(j->rt, &j->library, &v->map.map, &detector, &j->search, err) != OK ||
 	    name_check(j, err) != OK)
 		return FAILED;
 	if (j->has_goroutines && search_run(j->search, &j->goroutines, j->crash.goroutine.g,

@@ -50,25 +50,6 @@ static inline void cleanup_steps(struct steps **steps)
 		steps_done(*steps);
 }
 
-/* The instruction of the call that returns to pc. */
-static uint64_t call_that_returns_to(struct runtime *rt, const struct function *fn, uint64_t pc)
-{
-	enum arch arch = rt->target->arch;
-	size_t size = fn->end > fn->entry ? (size_t)(fn->end - fn->entry) : 0;
-	const uint8_t *code = size ? memory_view(rt->target->memory, fn->entry, size) : NULL;
-	for (size_t pos = 0; code && pos < size && fn->entry + pos < pc;) {
-		struct insn insn;
-		if (!insn_decode_flow(arch, code + pos, size - pos, fn->entry + pos, &insn)) {
-			pos += insn_step(arch);
-			continue;
-		}
-		pos += insn.length;
-		if (insn.flow == INSN_CALL && fn->entry + pos == pc)
-			return insn.addr;
-	}
-	return 0;
-}
-
 static bool is_call(struct runtime *rt, const struct step *step)
 {
 	uint8_t code[INSN_LENGTH_MAX] = {0};
@@ -123,9 +104,9 @@ static void add_frames(struct steps *steps, const struct lock_way *way)
 			deferred |= strncmp(frame->function.name, "runtime.", 8) == 0;
 			continue;
 		}
-		uint64_t now = frame->is_exact ? frame->pc
-					       : call_that_returns_to(steps->rt, &frame->function,
-								      frame->pc);
+		uint64_t now = frame->is_exact
+				       ? frame->pc
+				       : call_returning_to(steps->rt, &frame->function, frame->pc);
 		uint64_t at = now;
 		if (i == way->first && !way->is_now)
 			at = way->via_count ? way->via[0] : way->write_at;

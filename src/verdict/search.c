@@ -8,10 +8,13 @@
 #include "go/callsite.h"
 #include "insn/insn.h"
 #include "maps/code.h"
+#include "maps/owner.h"
 #include "verdict/reach.h"
 
 /* Functions that are decoded for that, in one search: bounds the time on huge programs. */
 enum { CALL_FUNCTIONS_MAX = 4000 };
+/* Sites whose map's owner is asked for: the code of each function is followed for it. */
+enum { OWNED_SITES_MAX = 200 };
 /* Direct callees of one function that are followed. */
 enum { CALLEES_MAX = 256 };
 
@@ -34,6 +37,7 @@ struct search {
 	struct runtime *rt;
 	const struct library *library;
 	struct map map;
+	struct detector detector;
 	struct map_callees *callees;
 	struct map_sites sites; /* writes of this map type in the whole program */
 	bool has_sites;
@@ -46,7 +50,7 @@ struct search {
 };
 
 enum status search_new(struct runtime *rt, const struct library *library, const struct map *map,
-		       struct search **ret, struct error *err)
+		       const struct detector *detector, struct search **ret, struct error *err)
 {
 	AUTO_SEARCH struct search *s = calloc(1, sizeof(*s));
 	if (!s)
@@ -54,6 +58,7 @@ enum status search_new(struct runtime *rt, const struct library *library, const 
 	s->rt = rt;
 	s->library = library;
 	s->map = *map;
+	s->detector = *detector;
 	if (map_callees_new(rt, &s->callees, err) != OK)
 		return FAILED;
 	*ret = TAKE(s);
@@ -75,11 +80,42 @@ void search_free(struct search *s)
 	free(s);
 }
 
+/* Whether the site is the library's own business: it writes a field or variable of the standard library's
+ * that no other package can name, and this map is somebody else's. */
+static bool is_foreign(struct search *s, const struct map_site *site)
+{
+	struct function fn;
+	struct source_frame source[SOURCE_FRAMES_MAX];
+	struct map_owner owner;
+	if (!pclntab_find(s->rt->pclntab, site->call, &fn) ||
+	    !pclntab_source(s->rt->pclntab, &fn, site->call, source) ||
+	    !library_has(s->library, &source[0]) ||
+	    !map_owner_of_call(s->rt, &fn, site->call, &owner))
+		return false;
+	const char *last = owner.name ? strrchr(owner.name, '.') : NULL;
+	bool foreign = last && last[1] >= 'a' && last[1] <= 'z' &&
+		       strcmp(owner.name, s->detector.owner) != 0 &&
+		       owner_in_library(s->rt, owner.name);
+	map_owner_done(&owner);
+	return foreign;
+}
+
+static void drop_foreign(struct search *s)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < s->sites.count; i++)
+		if (i >= OWNED_SITES_MAX || !is_foreign(s, &s->sites.list[i]))
+			s->sites.list[kept++] = s->sites.list[i];
+	s->sites.count = kept;
+}
+
 enum status search_sites(struct search *s, const struct map_sites **ret, struct error *err)
 {
 	if (!s->has_sites && map_sites_in_program(s->rt, s->callees, s->map.type.type.addr, true,
 						  &s->sites, err) != OK)
 		return FAILED;
+	if (!s->has_sites && s->detector.owner && !owner_in_library(s->rt, s->detector.owner))
+		drop_foreign(s);
 	s->has_sites = true;
 	*ret = &s->sites;
 	return OK;
@@ -241,7 +277,7 @@ static void weigh_code(struct search *s, struct suspect *suspect)
 			suspect->write_at = site->call;
 			suspect->site_frame = i;
 			suspect->via_count = reached.depth;
-			memcpy(suspect->via, reached.via, sizeof(suspect->via));
+			memcpy(suspect->via, reached.via, sizeof(reached.via));
 			suspect->site = site_of_pc(s->rt, reached.shown);
 			suspect->operation = site->operation;
 		}
@@ -253,6 +289,48 @@ static void weigh_code(struct search *s, struct suspect *suspect)
 		struct site own = frames_site(s->rt, s->library, &s->frames);
 		if (own.function)
 			suspect->site = own;
+	}
+}
+
+static uint64_t call_of(struct search *s, const struct frame *frame)
+{
+	return call_returning_to(s->rt, &frame->function, frame->pc);
+}
+
+/*
+ * Code that is on the detector's stack too leads to the detector's write, through whatever interfaces and
+ * function values: its own stack shows the way. frames[i] is such a function for the innermost i.
+ */
+static void weigh_shared(struct search *s, struct suspect *suspect)
+{
+	const struct detector *d = &s->detector;
+	if (!operation_writes(d->operation) || suspect->level >= SUSPECT_WRITES)
+		return;
+	for (size_t i = 0; i < s->frames.count; i++) {
+		const struct frame *frame = &s->frames.list[i];
+		if (!frame->has_function || function_is_runtime(frame->function.name))
+			continue;
+		/* In the function of the access itself its own values have told already. */
+		for (size_t k = d->first + 1; k < d->frames->count; k++) {
+			const struct frame *theirs = &d->frames->list[k];
+			if (!theirs->has_function ||
+			    theirs->function.entry != frame->function.entry)
+				continue;
+			suspect->level = SUSPECT_TYPE;
+			suspect->type_known = suspect->is_remote = suspect->is_shared = true;
+			suspect->operation = d->operation;
+			suspect->site = frames_site(s->rt, s->library, d->frames);
+			suspect->site_frame = i;
+			suspect->via_count = 0;
+			suspect->write_at = 0;
+			if (k - d->first > WAY_MAX)
+				return;
+			while (k > d->first)
+				suspect->via[suspect->via_count++] =
+					call_of(s, &d->frames->list[k--]);
+			suspect->write_at = call_of(s, &d->frames->list[d->first]);
+			return;
+		}
 	}
 }
 
@@ -337,8 +415,10 @@ static enum status weigh(struct search *s, const struct goroutine *g, struct sus
 	ret->searched++;
 	struct suspect suspect = {.goroutine = *g, .hold_distance = -1};
 	weigh_call(s, &suspect);
-	if (suspect.level < SUSPECT_IN_TYPE)
+	if (suspect.level < SUSPECT_IN_TYPE) {
 		weigh_code(s, &suspect);
+		weigh_shared(s, &suspect);
+	}
 	struct reach reach;
 	if (suspect.level == SUSPECT_NONE)
 		return OK;

@@ -33,19 +33,22 @@ enum suspect_level {
 /* Direct calls that a write is looked for behind: a helper of a helper. Deeper, "its code can write
  * the map" is true of nearly every function. */
 enum { CALL_DEPTH_MAX = 3 };
+/* Calls of a way to a write that are kept: those, or the ones that a detector's own stack shows. */
+enum { WAY_MAX = 16 };
 
 struct suspect {
 	struct goroutine goroutine;
 	enum suspect_level level;
 	struct site site; /* of the write, as well as it is known */
 	enum operation operation;
+	bool is_shared; /* the write is the detector's own: code on both stacks leads there */
 	bool is_remote; /* the write is in a function that its code calls, not in one on its stack */
 	/* The way to the write, where it is not in a map function now: from frame number site_frame over
 	 * calls at via[0], via[1]... (one in the callee of the other) to the call of the map function
 	 * at write_at. 0: not known. */
 	uint64_t write_at;
 	size_t site_frame;
-	uint64_t via[CALL_DEPTH_MAX];
+	uint64_t via[WAY_MAX];
 	unsigned via_count;
 	bool type_known; /* the write's map type is a constant in the code */
 	bool in_call; /* call is valid: it is in a map function now */
@@ -70,8 +73,17 @@ struct suspects {
 /* What is looked for, and what is learned on the way; kept from one goroutine to the next. */
 struct search;
 
+/* The access whose check failed, as far as the search learns from it. */
+struct detector {
+	const struct frames *frames;
+	size_t first; /* the innermost frame that is outside of the map call */
+	enum operation operation;
+	const char *owner; /* whose the map is, NULL unknown */
+};
+
+/* What detector points to must outlive the search. */
 enum status search_new(struct runtime *rt, const struct library *library, const struct map *map,
-		       struct search **ret, struct error *err);
+		       const struct detector *detector, struct search **ret, struct error *err);
 void search_free(struct search *search);
 static inline void cleanup_search(struct search **search)
 {
