@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/nomem.h"
 #include "cli/command.h"
 
 const struct option_spec option_specs[OPTION_COUNT] = {
@@ -148,6 +149,15 @@ static void on_bus_error(int signo)
 	_exit(EXIT_NOTHING);
 }
 
+/* libdw cannot tell its callers that memory is out. */
+static void on_no_memory(void)
+{
+	static const char text[] = "mapcrash: out of memory\n";
+	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
+		_exit(EXIT_NOTHING);
+	_exit(EXIT_NOTHING);
+}
+
 int main(int argc, char **argv)
 {
 	/* Reports can have millions of lines. */
@@ -155,6 +165,7 @@ int main(int argc, char **argv)
 	setvbuf(stdout, buffer, _IOFBF, sizeof(buffer));
 	setlocale(LC_CTYPE, "C.UTF-8");
 	signal(SIGBUS, on_bus_error);
+	nomem_exit = on_no_memory;
 	if (argc < 2) {
 		print_commands(stderr);
 		return EXIT_USAGE;

@@ -76,6 +76,14 @@ static enum status choose_type(struct session *s, const char *name, uint64_t add
 	return OK;
 }
 
+static bool check_was_complete(const struct check_report *report)
+{
+	for (size_t i = 0; i < report->count; i++)
+		if (report->list[i].kind == CHECK_UNREADABLE)
+			return false;
+	return true;
+}
+
 int map_run(const struct options *options)
 {
 	AUTO_SESSION struct session s = {0};
@@ -103,6 +111,7 @@ int map_run(const struct options *options)
 	bool complete =
 		s.json ? map_json(stdout, s.rt, &s.source, &map, check ? &report : NULL, limit)
 		       : map_text(&s.page, s.rt, &map, check ? &report : NULL, limit);
+	complete = complete && check_was_complete(&report);
 	check_report_done(&report);
 	if (!s.json)
 		page_notes(&s.page, &s.notes);

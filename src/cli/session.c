@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/source.h"
+#include "cli/nomem.h"
 #include "report/escape.h"
 
 static int complain(const char *text)
@@ -33,6 +33,7 @@ static bool want_colour(const struct options *options, bool *ret)
 int session_begin(struct session *s, const struct options *options)
 {
 	*s = (struct session){.options = options, .notes = NOTES_INIT};
+	nomem_note(&s->notes);
 	s->json = option_given(options, OPTION_JSON);
 	if (!want_colour(options, &s->page.colour)) {
 		complain("--color is always, never or auto");
@@ -40,7 +41,8 @@ int session_begin(struct session *s, const struct options *options)
 	}
 	s->page.out = stdout;
 	s->page.source = source_line;
-	s->page.source_context = (void *)options->value[OPTION_SYSROOT];
+	s->sources = (struct source){options->value[OPTION_SYSROOT], &s->notes};
+	s->page.source_context = &s->sources;
 	return EXIT_SHOWN;
 }
 
@@ -81,13 +83,14 @@ int session_end(struct session *s)
 {
 	if (fflush(stdout) != 0 || ferror(stdout))
 		return complain("the output could not be written");
-	return s->notes.count ? EXIT_GAPS : EXIT_SHOWN;
+	return s->notes.count || s->notes.dropped ? EXIT_GAPS : EXIT_SHOWN;
 }
 
 void session_done(struct session *s)
 {
 	runtime_free(s->rt);
 	target_free(s->target);
+	nomem_note(NULL);
 	notes_done(&s->notes);
 }
 

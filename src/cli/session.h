@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/notes.h"
 #include "cli/command.h"
+#include "cli/source.h"
 #include "go/runtime.h"
 #include "report/explain.h"
 #include "report/page.h"
@@ -20,6 +21,7 @@ struct session {
 	struct target *target;
 	struct runtime *rt;
 	struct page page;
+	struct source sources; /* where page finds source lines */
 	struct explain_source source;
 	struct error error; /* for the command's own calls: session_fail prints it */
 	bool json;

@@ -1,5 +1,6 @@
 #include "cli/source.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,34 +9,47 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "target/file.h"
 
-static char *read_file(const char *path, size_t *ret_size)
+/* The file's bytes, *ret_size of them, for the caller to free; NULL where there are none for us. */
+static char *read_file(const char *path, size_t *ret_size, struct notes *notes)
 {
 	struct stat st;
+	struct error err;
 	AUTO_FD int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size > SOURCE_FILE_MAX)
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == EACCES))
 		return NULL;
-	size_t size = (size_t)st.st_size, got = 0;
-	AUTO_FREE char *data = malloc(size + 1);
-	while (data && got < size) {
-		ssize_t n = read(fd, data + got, size - got);
-		if (n <= 0)
-			break;
-		got += (size_t)n;
+	if (fd < 0 || fstat(fd, &st) != 0) {
+		(void)error_sys(&err, "%.160s", path);
+		notes_add_error(notes, "cli", "source", &err);
+		return NULL;
 	}
-	*ret_size = got;
+	if (!S_ISREG(st.st_mode) || st.st_size > SOURCE_FILE_MAX)
+		return NULL;
+	AUTO_FREE char *data = malloc((size_t)st.st_size + 1);
+	ssize_t got = data ? file_read(fd, data, (size_t)st.st_size, 0) : 0;
+	if (got < 0 || got < st.st_size) {
+		if (got >= 0)
+			(void)error_set(&err, ERROR_IO, "%.160s: cut off", path);
+		else
+			(void)error_sys(&err, "%.160s", path);
+		if (data)
+			notes_add_error(notes, "cli", "source", &err);
+		return NULL;
+	}
+	*ret_size = (size_t)got;
 	return TAKE(data);
 }
 
 bool source_line(void *context, const char *file, int32_t line, struct text *text)
 {
-	const char *sysroot = context;
+	const struct source *source = context;
 	char path[4096];
 	size_t size;
-	int n = snprintf(path, sizeof(path), "%s%s", sysroot ? sysroot : "", file);
+	int n = snprintf(path, sizeof(path), "%s%s", source->root ? source->root : "", file);
 	if (n < 0 || (size_t)n >= sizeof(path) || file[0] != '/')
 		return false;
-	AUTO_FREE char *data = read_file(path, &size);
+	AUTO_FREE char *data = read_file(path, &size, source->notes);
 	if (!data)
 		return false;
 	const char *p = data, *end = data + size;

@@ -5,6 +5,7 @@
 
 #include "base/array.h"
 #include "base/cleanup.h"
+#include "base/nomem.h"
 
 /* Typedefs of typedefs: Go's DWARF has one level, two for maps and channels. */
 enum { TYPEDEFS_MAX = 16 };
@@ -33,6 +34,13 @@ struct dwarf_info {
 	Dwarf_Off functions_unit;
 };
 
+/* libdw's own handler prints, and exits as if there were a report with gaps. */
+static _Noreturn void out_of_memory(void)
+{
+	nomem_exit();
+	abort();
+}
+
 enum status dwarf_info_begin(const struct target *target, Dwarf **ret, struct error *err)
 {
 	if (!target->exe)
@@ -45,6 +53,7 @@ enum status dwarf_info_begin(const struct target *target, Dwarf **ret, struct er
 	if (!dwarf)
 		return error_set(err, ERROR_NOT_FOUND, "%.160s: %s", executable_path(target->exe),
 				 dwarf_errmsg(-1));
+	dwarf_new_oom_handler(dwarf, out_of_memory);
 	*ret = dwarf;
 	return OK;
 }

@@ -104,7 +104,6 @@ static enum status read_groups(struct map_walk *walk, const struct swiss_table *
 	s->has_missing = false;
 	if (memory_read(memory, table->groups, s->groups, count * size, NULL) == OK)
 		return OK;
-	s->has_missing = true;
 	memset(s->missing, 0, sizeof(s->missing));
 	uint64_t missing = 0;
 	for (uint64_t i = 0; i < count;) {
@@ -127,9 +126,12 @@ static enum status read_groups(struct map_walk *walk, const struct swiss_table *
 		for (; i < next; i++, missing++)
 			s->missing[i / 8] |= 1 << i % 8;
 	}
-	map_walk_trouble(walk, CHECK_UNREADABLE, table->groups,
-			 "%" PRIu64 " of the %" PRIu64 " groups at 0x%" PRIx64 " are unreadable",
-			 missing, count, table->groups);
+	s->has_missing = missing > 0;
+	if (missing)
+		map_walk_trouble(walk, CHECK_UNREADABLE, table->groups,
+				 "%" PRIu64 " of the %" PRIu64 " groups at 0x%" PRIx64
+				 " are unreadable",
+				 missing, count, table->groups);
 	return OK;
 }
 

@@ -50,6 +50,15 @@ void json_notes(struct json *json, const struct notes *notes)
 		json_string(json, "text", notes->list[i].text);
 		json_end_object(json);
 	}
+	if (notes->dropped) {
+		char text[64];
+		snprintf(text, sizeof(text), "%zu more notes are not listed", notes->dropped);
+		json_object(json, NULL);
+		json_addr(json, "address", 0);
+		json_string(json, "floor", "report");
+		json_string(json, "text", text);
+		json_end_object(json);
+	}
 	json_end_array(json);
 }
 

@@ -129,7 +129,7 @@ void page_stack(struct page *page, const struct stack *stack, size_t max, int ma
 
 void page_notes(struct page *page, const struct notes *notes)
 {
-	if (!notes->count)
+	if (!notes->count && !notes->dropped)
 		return;
 	page_style(page, STYLE_YELLOW, "\nWhat could not be read\n");
 	for (size_t i = 0; i < notes->count; i++) {

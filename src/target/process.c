@@ -369,7 +369,7 @@ static enum status take_maps(struct process *p, struct target *t, struct error *
 		if (take_map(p, t, line, &cap, err) != OK)
 			return FAILED;
 	}
-	return OK;
+	return feof(f) ? OK : error_sys(err, "/proc/%d/maps", p->alive);
 }
 
 static void take_auxv(struct process *p, struct notes *notes)

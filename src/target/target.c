@@ -127,6 +127,10 @@ static enum status match_executable(struct target *t, const struct target_option
 		return error_set(err, ERROR_MISMATCH,
 				 "%.100s is for another machine than the target",
 				 executable_path(t->exe));
+	if (!executable_elf(t->exe))
+		notes_add(notes, "target", 0,
+			  "libelf cannot read %.160s: its sections, symbols and DWARF are not used",
+			  executable_path(t->exe));
 	return image_match(image, t->exe, options->force_exe, notes, &t->bias, err);
 }
 

@@ -1,0 +1,5 @@
+#include "base/nomem.h"
+
+#include <stdlib.h>
+
+void (*nomem_exit)(void) = abort;
