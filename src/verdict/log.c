@@ -26,7 +26,7 @@ struct log_reader {
 	struct loglines lines;
 	struct log_verdict result;
 	struct notes chosen_notes; /* of the chosen crash */
-	bool chosen_is_map;
+	int chosen_rank; /* of that one, 0: none or the lowest */
 	enum status status; /* FAILED: of a judgement; error says why */
 	struct error error;
 };
@@ -38,6 +38,13 @@ static bool matches(const struct log_match *match, const struct verdict *v)
 	return !match->goroutine || (v->has_detector && v->detector.goroutine == match->goroutine);
 }
 
+/* What a reader of the log came for: a map's crash, then one with goroutines; a message alone may be a line
+ * of anybody's. */
+static int rank_of(const struct verdict *v)
+{
+	return (v->cause == CAUSE_RACE) * 2 + (v->goroutine_count > 0);
+}
+
 /* Whether the crash just judged is the one to tell in full, as far as the log goes by now. */
 static bool choose(const struct log_reader *r, const struct verdict *v, uint64_t number)
 {
@@ -45,7 +52,7 @@ static bool choose(const struct log_reader *r, const struct verdict *v, uint64_t
 		return r->options->crash == number;
 	if (r->options->match)
 		return matches(r->options->match, v);
-	return v->cause == CAUSE_RACE || !r->chosen_is_map;
+	return rank_of(v) >= r->chosen_rank;
 }
 
 static enum status add_crash(struct log_reader *r, const struct log_crash_text *c,
@@ -92,7 +99,7 @@ static enum status add_crash(struct log_reader *r, const struct log_crash_text *
 	result->number = number;
 	result->used_exe = r->exe && c->frames_matched && !c->exe_refused;
 	memcpy(result->version, c->version, sizeof(result->version));
-	r->chosen_is_map = v->cause == CAUSE_RACE;
+	r->chosen_rank = rank_of(v);
 	return OK;
 }
 
@@ -105,8 +112,7 @@ static void end_crash(struct writer *w)
 	if (!w->open)
 		return;
 	w->open = false;
-	/* A panic without goroutines is somebody's log line, and so is a lone "exit status". */
-	bool is_crash = w->crash.goroutines || w->crash.is_fatal;
+	bool is_crash = w->crash.goroutines || w->crash.message;
 	if (is_crash && r->status == OK) {
 		uint64_t before = r->result.number;
 		r->status = log_crash_judge(&w->crash, r->exe, r->options->sites, &notes, &verdict,

@@ -215,6 +215,12 @@ static void add_pointers(struct log_crash_text *crash)
 	}
 }
 
+bool trace_is_awake(const struct trace_goroutine *g)
+{
+	return is_running(g) || strcmp(g->state, "runnable") == 0 ||
+	       strcmp(g->state, "preempted") == 0;
+}
+
 /* How much of a function's name says whose code it is: a method's type, the function that a closure stands
  * in, else all. */
 static size_t owner_length(const char *function)
@@ -416,15 +422,17 @@ static void look_at_code(const struct log_crash_text *crash, struct log_exe *exe
 	k->at_write =
 		site && operation_writes(site->operation) &&
 		(!site->type || map_types_alike(log_exe_runtime(exe), site->type, crash->map_type));
-	k->writer |= k->at_write;
-	if (k->at_write && !k->in_call)
-		k->call.operation = site->operation;
-	for (size_t i = 0; i < k->g.count && !k->writer; i++) {
+	if (!k->at_write)
+		site = NULL;
+	for (size_t i = 0; i < k->g.count && !site; i++) {
 		const struct trace_frame *f = &k->g.frames[i];
 		if (!f->inlined && !function_is_runtime(f->function) &&
 		    log_exe_frame(exe, f, &fn, &pc))
-			k->writer = log_exe_writes(exe, &fn, crash->map_type);
+			site = log_exe_write(exe, &fn, pc, crash->map_type);
 	}
+	k->writer = site;
+	k->write = site ? site_of_pc(log_exe_runtime(exe), site->call) : (struct site){0};
+	k->write_operation = site ? site->operation : OPERATION_UNKNOWN;
 }
 
 static enum tie find_tie(const struct log_crash_text *crash, struct log_exe *exe, struct kept *k)
@@ -446,6 +454,11 @@ static enum tie find_tie(const struct log_crash_text *crash, struct log_exe *exe
 		return TIE_UNSEEN;
 	bool code = shares_code(crash, g, &same);
 	k->writer = same && died_writing;
+	if (k->writer) {
+		const struct trace_frame *f = &crash->detector.frames[crash->detector.site];
+		k->write = (struct site){f->function, f->file, f->line, 0};
+		k->write_operation = crash->detector.call.operation;
+	}
 	if (exe && crash->map_type)
 		look_at_code(crash, exe, k);
 	const struct trace_word *map = &crash->detector.call.map;
@@ -459,14 +472,17 @@ static enum tie find_tie(const struct log_crash_text *crash, struct log_exe *exe
 		k->shared = crash->pointers[i];
 		return TIE_OBJECT;
 	}
-	return k->writer && exe && crash->map_type ? TIE_TYPE : code ? TIE_CODE : TIE_NONE;
+	if (k->writer && exe && crash->map_type)
+		return TIE_TYPE;
+	if (code)
+		return TIE_CODE;
+	bool is_own = k->site < g->count && !is_library(&g->frames[k->site]);
+	return is_own && trace_is_awake(g) ? TIE_AWAKE : TIE_NONE;
 }
 
 int kept_strength(const struct kept *k)
 {
-	bool awake = is_running(&k->g) || strcmp(k->g.state, "runnable") == 0 ||
-		     strcmp(k->g.state, "preempted") == 0;
-	return (int)k->tie * 16 + k->at_write * 8 + k->writer * 4 + awake * 2;
+	return (int)k->tie * 16 + k->at_write * 8 + k->writer * 4 + trace_is_awake(&k->g) * 2;
 }
 
 static void add_suspect(struct log_crash_text *crash, struct kept *k)

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/notes.h"
 #include "base/u64set.h"
+#include "go/frames.h"
 #include "go/traceback.h"
 #include "maps/tracecall.h"
 #include "verdict/crash.h"
@@ -21,6 +22,7 @@
 /* How a printed goroutine is tied to the detector's map, weakest first. */
 enum tie {
 	TIE_NONE,
+	TIE_AWAKE, /* ran, or was ready to, in code that its author wrote */
 	TIE_UNSEEN, /* runs on another thread: its stack is not printed */
 	TIE_CODE, /* in the function, or a method of the type, that the detector was in */
 	TIE_TYPE, /* executable: its code can write such a map */
@@ -46,6 +48,8 @@ struct kept {
 	struct trace_call call;
 	bool writer; /* its code writes such a map: as the executable says, or as the detector's own death
 			in the same function does */
+	struct site write; /* then: where it does; function NULL: not known */
+	enum operation write_operation;
 	bool at_write; /* executable: it stands in, or right behind, a call that writes such a map */
 	bool map_agrees; /* TIE_IN_MAP up: both pointers are certain */
 	uint64_t shared; /* TIE_OBJECT, TIE_MAP: the pointer */
@@ -109,5 +113,8 @@ size_t trace_site(const struct trace_frame *frames, size_t count);
 /* How strongly a suspect is tied, for an order: by its tie, then by whether its code writes such maps, then
  * by whether it was awake. */
 int kept_strength(const struct kept *k);
+
+/* Whether the goroutine had not been parked when it was stopped. */
+bool trace_is_awake(const struct trace_goroutine *g);
 
 #endif

@@ -170,16 +170,19 @@ const struct map_site *log_exe_call(struct log_exe *exe, const struct function *
 	return NULL;
 }
 
-bool log_exe_writes(struct log_exe *exe, const struct function *fn, uint64_t type)
+const struct map_site *log_exe_write(struct log_exe *exe, const struct function *fn, uint64_t pc,
+				     uint64_t type)
 {
 	const struct map_sites *sites = sites_of(exe, fn);
+	const struct map_site *found = NULL;
 	for (size_t i = 0; sites && i < sites->count; i++) {
 		const struct map_site *s = &sites->list[i];
 		if (operation_writes(s->operation) &&
-		    (!s->type || map_types_alike(exe->rt, s->type, type)))
-			return true;
+		    (!s->type || map_types_alike(exe->rt, s->type, type)) &&
+		    (!found || s->call < pc))
+			found = s;
 	}
-	return false;
+	return found;
 }
 
 enum status log_exe_sites(struct log_exe *exe, uint64_t type, struct map_sites *ret,

@@ -31,8 +31,10 @@ bool log_exe_frame(struct log_exe *exe, const struct trace_frame *frame,
 /* The map call that returns to pc in fn, or NULL. */
 const struct map_site *log_exe_call(struct log_exe *exe, const struct function *fn, uint64_t pc);
 
-/* Whether fn itself calls what writes maps of the type, or of one that its code does not tell. */
-bool log_exe_writes(struct log_exe *exe, const struct function *fn, uint64_t type);
+/* The call in fn itself that writes maps of the type, or of one that its code does not tell: the last one
+ * before pc, else the first. NULL: none. */
+const struct map_site *log_exe_write(struct log_exe *exe, const struct function *fn, uint64_t pc,
+				     uint64_t type);
 
 /* Appends all calls in the program that can write a map of the type. */
 enum status log_exe_sites(struct log_exe *exe, uint64_t type, struct map_sites *ret,

@@ -41,13 +41,6 @@ static uint64_t count_ties(const struct log_judge *j, enum tie from, enum tie to
 	return n;
 }
 
-/* Whether the name of a state says that its goroutine waits. */
-static bool is_parked(const struct kept *k)
-{
-	return strcmp(k->g.state, "running") != 0 && strcmp(k->g.state, "runnable") != 0 &&
-	       strcmp(k->g.state, "preempted") != 0;
-}
-
 static enum grade grade_of(const struct log_judge *j)
 {
 	const struct kept *d = &j->crash->detector;
@@ -67,7 +60,7 @@ static enum grade grade_of(const struct log_judge *j)
 		return GRADE_POSSIBLE;
 	uint64_t at_write = 0;
 	for (size_t i = 0; i < j->count; i++)
-		if (j->suspects[i]->at_write && !is_parked(j->suspects[i]))
+		if (j->suspects[i]->at_write && trace_is_awake(&j->suspects[i]->g))
 			at_write += 1 + j->suspects[i]->alike;
 	if (at_write)
 		return at_write == 1 ? GRADE_LIKELY : GRADE_POSSIBLE;
@@ -148,13 +141,19 @@ static void describe(const struct kept *k, struct text *text)
 				      : "it runs code of the type or function in which the "
 					"detector died");
 		break;
+	case TIE_AWAKE:
+		text_append(text, "it was awake, and nothing else ties it to the map");
+		break;
 	case TIE_UNSEEN:
 		text_append(text, "it ran on another thread, so that Go could not print its stack");
 		break;
 	case TIE_NONE:
 		break;
 	}
-	if (k->tie < TIE_SOME_MAP && is_parked(k))
+	if (k->write.function && !k->at_write && k->site < k->g.count)
+		text_printf(text, "; it stood in %s, line %d", k->g.frames[k->site].function,
+			    (int)k->g.frames[k->site].line);
+	if (k->tie < TIE_SOME_MAP && !trace_is_awake(&k->g))
 		text_printf(text, "; it was waiting by then (%s)", k->g.state);
 	if (k->alike)
 		text_printf(text, "; %" PRIu64 " more goroutines have the same stack", k->alike);
@@ -252,7 +251,9 @@ static enum status fill_access(const struct log_judge *j, const struct kept *k, 
 	a->g = k->g.g;
 	a->state = k->g.state;
 	a->operation = k->call.operation;
-	a->site = frame_site(j, k, k->site);
+	a->site = k->write.function ? k->write : frame_site(j, k, k->site);
+	if (k->write.function && !k->in_call)
+		a->operation = k->write_operation;
 	a->created_by = (struct site){k->g.creator, k->g.creator_file, k->g.creator_line, 0};
 	a->created_by_goroutine = k->g.creator_goroutine;
 	if (k->in_call && fill_key(j, k, &a->key, err) != OK)
@@ -305,7 +306,8 @@ static enum status fill_suspects(struct log_judge *j, struct error *err)
 			continue;
 		}
 		struct candidate c = {.goroutine = k->g.id,
-				      .site = frame_site(j, k, k->site),
+				      .site = k->write.function ? k->write
+								: frame_site(j, k, k->site),
 				      .rank = kept_strength(k),
 				      .why = text_take(&why)};
 		if (!c.why || !ARRAY_PUSH(v->candidates, v->candidate_count, cap, c)) {
