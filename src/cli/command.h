@@ -32,6 +32,10 @@ enum option_id {
 	OPTION_CHECK,
 	OPTION_LIMIT,
 	OPTION_CRASH,
+	OPTION_HOLD,
+	OPTION_MAP,
+	OPTION_NO_TSC,
+	OPTION_OUTPUT,
 	OPTION_COUNT,
 };
 
@@ -57,11 +61,14 @@ struct options {
 	int operand_count;
 };
 
+/* As operands_max: from the first operand on all is another program's command line. */
+enum { OPERANDS_PROGRAM = -1 };
+
 struct command {
 	const char *name;
 	int (*run)(const struct options *options);
 	const char *operands; /* in the synopsis */
-	int operands_min, operands_max;
+	int operands_min, operands_max; /* OPERANDS_PROGRAM: a program and its arguments follow */
 	uint32_t options; /* set of those that it takes */
 	const char *summary; /* one line */
 	const char *details; /* more lines of help */
@@ -74,6 +81,7 @@ int goroutines_run(const struct options *options);
 int maps_run(const struct options *options);
 int map_run(const struct options *options);
 int code_run(const struct options *options);
+int run_run(const struct options *options);
 int layout_run(const struct options *options);
 
 static inline bool option_given(const struct options *options, enum option_id id)

@@ -16,7 +16,8 @@ int explain_run(const struct options *options)
 		return status;
 
 	struct verdict_options how = {.search_all = option_given(options, OPTION_SEARCH_ALL),
-				      .sites = option_given(options, OPTION_SITES)};
+				      .sites = option_given(options, OPTION_SITES),
+				      .records = s.has_records ? &s.records : NULL};
 	struct verdict verdict;
 	if (verdict_judge(s.rt, &how, &verdict, &s.error) != OK)
 		return session_fail(&s);

@@ -61,7 +61,7 @@ int log_explain(const struct options *options)
 	AUTO_SESSION struct session s = {0};
 	const char *what = options->operands[0];
 	struct log_verdict log;
-	int status = session_begin(&s, options);
+	int status = session_begin(&s, options, stdout);
 	if (status != EXIT_SHOWN)
 		return status;
 	struct log_options how = {.sites = option_given(options, OPTION_SITES)};

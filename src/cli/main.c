@@ -7,6 +7,7 @@
 
 #include "base/nomem.h"
 #include "cli/command.h"
+#include "cli/live.h"
 
 const struct option_spec option_specs[OPTION_COUNT] = {
 	[OPTION_HELP] = {"help", NULL, "this text"},
@@ -25,6 +26,10 @@ const struct option_spec option_specs[OPTION_COUNT] = {
 	[OPTION_LIMIT] = {"limit", "N", "show at most N; 0: all"},
 	[OPTION_CRASH] = {"crash", "N",
 			  "of a log with several crashes, the N-th (default: the last of a map)"},
+	[OPTION_HOLD] = {"hold", "MS", "force the race: keep writers MS ms in the map"},
+	[OPTION_MAP] = {"map", "ADDRESS", "--hold on this map only"},
+	[OPTION_NO_TSC] = {"no-tsc", NULL, "record without time stamps: cheaper, proves less"},
+	[OPTION_OUTPUT] = {"output", "FILE", "write the report into FILE"},
 };
 
 const struct command commands[] = {
@@ -62,6 +67,13 @@ const struct command commands[] = {
 	 "bucket\n"
 	 "or group is shown with the words that the collector follows, or a struct (runtime.g,\n"
 	 "main.Cache). --check: what the article says of map memory, true or false here.\n"},
+	{"run", run_run, "[--] PROGRAM [ARGUMENT]...", 1, OPERANDS_PROGRAM, OPTIONS_LIVE,
+	 "runs a program under the recorder, and explains it when it dies of its maps",
+	 "Each map write of the program leaves a record, so that a crash shows both sides. The "
+	 "report\n"
+	 "goes to standard error after the program's own output (--json: to standard output); "
+	 "exit\n"
+	 "status, signals and files are the program's own.\n"},
 	{0},
 };
 
@@ -116,8 +128,10 @@ static int run(const struct command *c, int argc, char **argv)
 						     option_specs[id].argument ? required_argument
 									       : no_argument,
 						     NULL, id + 1};
+	/* +: an option behind the first operand is another program's */
+	const char *shorts = c->operands_max == OPERANDS_PROGRAM ? "+:h" : ":h";
 	opterr = 0;
-	for (int got; (got = getopt_long(argc, argv, ":h", longs, NULL)) != -1;) {
+	for (int got; (got = getopt_long(argc, argv, shorts, longs, NULL)) != -1;) {
 		if (got == ':')
 			return usage_error(c, "an argument is missing after", argv[optind - 1]);
 		if (got == '?')
@@ -134,7 +148,7 @@ static int run(const struct command *c, int argc, char **argv)
 	options.operand_count = argc - optind;
 	if (options.operand_count < c->operands_min)
 		return usage_error(c, "an operand is missing:", c->operands);
-	if (options.operand_count > c->operands_max)
+	if (c->operands_max != OPERANDS_PROGRAM && options.operand_count > c->operands_max)
 		return usage_error(c, "one operand too many:", options.operands[c->operands_max]);
 	return c->run(&options);
 }

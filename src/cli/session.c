@@ -17,12 +17,12 @@ static int complain(const char *text)
 	return EXIT_NOTHING;
 }
 
-static bool want_colour(const struct options *options, bool *ret)
+static bool want_colour(const struct options *options, FILE *out, bool *ret)
 {
 	const char *when = options->value[OPTION_COLOR];
 	if (!when || strcmp(when, "auto") == 0) {
 		const char *term = getenv("TERM");
-		*ret = isatty(STDOUT_FILENO) && !getenv("NO_COLOR") && term &&
+		*ret = isatty(fileno(out)) && !getenv("NO_COLOR") && term &&
 		       strcmp(term, "dumb") != 0;
 		return true;
 	}
@@ -30,44 +30,56 @@ static bool want_colour(const struct options *options, bool *ret)
 	return *ret || strcmp(when, "never") == 0;
 }
 
-int session_begin(struct session *s, const struct options *options)
+int session_begin(struct session *s, const struct options *options, FILE *out)
 {
 	*s = (struct session){.options = options, .notes = NOTES_INIT};
 	nomem_note(&s->notes);
 	s->json = option_given(options, OPTION_JSON);
-	if (!want_colour(options, &s->page.colour)) {
+	if (!want_colour(options, out, &s->page.colour)) {
 		complain("--color is always, never or auto");
 		return EXIT_USAGE;
 	}
-	s->page.out = stdout;
+	s->page.out = out;
 	s->page.source = source_line;
 	s->sources = (struct source){options->value[OPTION_SYSROOT], &s->notes};
 	s->page.source_context = &s->sources;
 	return EXIT_SHOWN;
 }
 
-int session_open(struct session *s, const struct options *options)
+int session_open_target(struct session *s, const char *what)
 {
 	static const char *const kinds[] = {
 		[TARGET_CORE] = "core",
 		[TARGET_PROCESS] = "process",
 		[TARGET_EXECUTABLE] = "executable",
 	};
-	int status = session_begin(s, options);
-	if (status != EXIT_SHOWN)
-		return status;
+	const struct options *options = s->options;
 	struct target_options how = {.exe = options->value[OPTION_EXE],
 				     .sysroot = options->value[OPTION_SYSROOT],
-				     .force_exe = option_given(options, OPTION_FORCE_EXE)};
-	const char *what = options->operands[0];
+				     .force_exe = option_given(options, OPTION_FORCE_EXE),
+				     .recorded = s->has_records};
 	if (target_open(what, &how, &s->notes, &s->target, &s->error) != OK)
-		return session_fail(s);
+		return EXIT_NOTHING;
+	if (!s->has_records)
+		s->has_records = s->target->kind != TARGET_EXECUTABLE &&
+				 records_find(s->target, &s->records, NULL) == OK;
+	if (s->has_records)
+		records_settle(&s->records, s->target);
 	if (runtime_open(s->target, &s->notes, &s->rt, &s->error) != OK) {
 		(void)error_prefix(&s->error, "%s", what);
-		return session_fail(s);
+		return EXIT_NOTHING;
 	}
 	s->source = (struct explain_source){.kind = kinds[s->target->kind], .path = what};
 	return EXIT_SHOWN;
+}
+
+int session_open(struct session *s, const struct options *options)
+{
+	int status = session_begin(s, options, stdout);
+	if (status != EXIT_SHOWN)
+		return status;
+	return session_open_target(s, options->operands[0]) == EXIT_SHOWN ? EXIT_SHOWN
+									  : session_fail(s);
 }
 
 int session_fail(struct session *s)
@@ -91,6 +103,7 @@ void session_done(struct session *s)
 	runtime_free(s->rt);
 	target_free(s->target);
 	nomem_note(NULL);
+	records_done(&s->records);
 	notes_done(&s->notes);
 }
 

@@ -5,12 +5,14 @@
 #define CLI_SESSION_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "base/error.h"
 #include "base/notes.h"
 #include "cli/command.h"
 #include "cli/source.h"
 #include "go/runtime.h"
+#include "probe/records.h"
 #include "report/explain.h"
 #include "report/page.h"
 #include "target/target.h"
@@ -25,13 +27,18 @@ struct session {
 	struct explain_source source;
 	struct error error; /* for the command's own calls: session_fail prints it */
 	bool json;
+	struct records records; /* the recorder's table, where the target has one */
+	bool has_records;
 };
 
-/* Reads the options that say how to write; EXIT_SHOWN, or the status to exit with. */
-int session_begin(struct session *s, const struct options *options);
+/* Reads the options that say how to write to out; EXIT_SHOWN, or the status to exit with. */
+int session_begin(struct session *s, const struct options *options, FILE *out);
 /* Opens the target and the Go runtime in it. EXIT_SHOWN, or the status to exit with: the reason is
  * printed then. */
 int session_open(struct session *s, const struct options *options);
+/* The same after session_begin, for the target what: EXIT_NOTHING leaves the reason in s->error. A table
+ * that is in s->records already is taken for the target's. */
+int session_open_target(struct session *s, const char *what);
 /* Prints s->error as the reason why nothing could be shown; EXIT_NOTHING. */
 int session_fail(struct session *s);
 /* Closes the report: EXIT_SHOWN, or EXIT_GAPS where there are notes, or EXIT_NOTHING when the output

@@ -58,7 +58,6 @@ struct record {
 
 enum record_flags {
 	RECORDS_TIMES = 1, /* set and clear are filled in */
-	RECORDS_WATCHED = 2, /* somebody waits for freezes: the detector stands still for him */
 };
 
 /* What a detector does between freezing the table and dying: it sets FROZEN and waits for a moment;
@@ -74,7 +73,8 @@ struct records_header {
 	uint64_t text; /* address that record.site counts from */
 	uint64_t stubs, stubs_end; /* where the machine code lies */
 	uint64_t size; /* of the whole table, bytes */
-	uint8_t pad0[16];
+	uint32_t watched; /* 1: somebody waits for freezes, and the detector stands still for him */
+	uint8_t pad0[12];
 	/* Written once, by the first detector. 64 */
 	uint32_t frozen; /* 1: no line changes any more */
 	uint32_t freeze; /* enum freeze_word: a futex */
@@ -95,8 +95,9 @@ struct records_header {
 	uint64_t hold_map; /* only this map; 0: any */
 	uint64_t hold_rest; /* ticks from the end of one hold to the next */
 	int64_t hold_time[2]; /* struct timespec of nanosleep */
+	uint64_t hold_until; /* no hold after this time stamp: who asked for them may be gone */
 	uint32_t hold_on; /* 0: holds are switched off */
-	uint32_t pad3[3];
+	uint8_t pad3[4];
 	/* 256: struct record_last[1 << RECORD_LAST_BITS] lies behind the lines */
 	uint8_t pad4[4096 - 256];
 };

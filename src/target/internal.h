@@ -8,6 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <sys/types.h>
+
+#include "target/image.h"
 #include "target/regs.h"
 
 /* Bytes of the kernel's general registers, in an NT_PRSTATUS or by PTRACE_GETREGSET: 27 words of
@@ -20,5 +23,39 @@ static inline size_t regs_kernel_size(enum arch arch)
 /* Takes the n bytes of the kernel's registers apart; false when they are too few. On arm64 tls is
  * left 0: the kernel gives it by a note of its own. */
 bool regs_from_kernel(enum arch arch, const void *kernel, size_t n, struct regs *ret);
+
+/* One thread of a process that is stopped. */
+struct tracee {
+	pid_t tid;
+	bool stopped;
+	bool gone; /* it has exited meanwhile */
+	int signal; /* that arrived as it stopped: it gets it when it runs on */
+};
+
+struct area {
+	uint64_t start, end;
+	bool writable, executable;
+};
+
+/* A signal that is to be sent again when the process runs on. */
+struct late_signal {
+	pid_t tid;
+	int signo;
+};
+
+/* See process.h. */
+struct process {
+	struct late_signal *late; /* inject.c */
+	size_t late_count, late_cap;
+	pid_t pid;
+	pid_t alive; /* a thread that still has the memory: the first one may have exited */
+	struct tracee *tracees;
+	size_t tracee_count, tracee_cap;
+	struct area *areas;
+	size_t area_count, area_cap;
+	struct auxv auxv;
+	int mem; /* /proc/PID/mem, for what process_vm_readv does not read */
+	bool no_vm_readv;
+};
 
 #endif

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -25,30 +26,6 @@ enum {
 	STOP_TIMEOUT_MS = 2000,
 	LATE_TIMEOUT_MS = 100,
 	MAPS_MAX = 1 << 20, /* vm.max_map_count is seldom set above a million */
-};
-
-struct tracee {
-	pid_t tid;
-	bool stopped;
-	bool gone; /* it has exited meanwhile */
-	int signal; /* that arrived as it stopped: it gets it when it runs on */
-};
-
-struct area {
-	uint64_t start, end;
-	bool writable, executable;
-};
-
-struct process {
-	pid_t pid;
-	pid_t alive; /* a thread that still has the memory: the first one may have exited */
-	struct tracee *tracees;
-	size_t tracee_count, tracee_cap;
-	struct area *areas;
-	size_t area_count, area_cap;
-	struct auxv auxv;
-	int mem; /* /proc/PID/mem, for what process_vm_readv does not read */
-	bool no_vm_readv;
 };
 
 static void close_file(FILE **f)
@@ -267,6 +244,9 @@ void process_free(struct process *process)
 	}
 	if (gone)
 		reap(process);
+	for (size_t i = 0; i < process->late_count; i++)
+		syscall(SYS_tgkill, process->pid, process->late[i].tid, process->late[i].signo);
+	free(process->late);
 	if (process->mem >= 0)
 		close(process->mem);
 	free(process->tracees);
@@ -499,6 +479,11 @@ enum status process_changed_pages(const struct process *process, uint64_t start,
 	}
 	*ret = changed;
 	return OK;
+}
+
+pid_t process_pid(const struct process *process)
+{
+	return process->pid;
 }
 
 const struct auxv *process_auxv(const struct process *process)

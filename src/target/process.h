@@ -35,6 +35,7 @@ enum status process_lay(struct process *process, struct memory *memory, struct e
 enum status process_changed_pages(const struct process *process, uint64_t start, uint64_t end,
 				  size_t *ret, struct error *err);
 
+pid_t process_pid(const struct process *process);
 const struct auxv *process_auxv(const struct process *process);
 
 /* Opens the file that the process runs, whatever its name means today. The caller closes *ret_fd and

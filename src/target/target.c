@@ -240,7 +240,8 @@ static enum status open_process(struct target *t, pid_t pid, const struct target
 	 * it was compiled. A file that the user names is used for its names only. */
 	if (options->exe)
 		return OK;
-	note_changed_pages(t, impl->process, notes);
+	if (!options->recorded)
+		note_changed_pages(t, impl->process, notes);
 	return lay_executable(t, LAY_READ_ONLY, err);
 }
 

@@ -66,6 +66,7 @@ struct target_options {
 	const char *sysroot; /* put before each path that a core names; NULL: none */
 	bool force_exe; /* use exe although its build id differs; notes say so */
 	const char *tmpdir; /* for decompressed cores; NULL: $TMPDIR, then /var/tmp */
+	bool recorded; /* our own recorder changed the process's code: that is not worth a note */
 };
 
 /*

@@ -34,7 +34,8 @@ enum status stack_report(struct runtime *rt, const struct frames *frames, struct
 						   source[k].line, frame->pc};
 			entry.inlined = source[k].inlined;
 			entry.args = NULL;
-			if (!entry.inlined) {
+			/* a frame that the recorder kept has no memory of its own any more */
+			if (!entry.inlined && frame->cfa) {
 				struct text args = TEXT_INIT;
 				frame_args(rt, frame, &args);
 				entry.args = text_take(&args);

@@ -136,11 +136,19 @@ char *crash_backlog_message(struct runtime *rt)
 static char *string_argument(struct runtime *rt, const struct frames *frames, size_t i,
 			     unsigned word)
 {
+	const struct frame *frame = &frames->list[i];
 	struct argument p, n;
 	char text[MESSAGE_MAX];
-	if (!frame_argument(rt, frames->list, frames->count, i, word, false, &p) ||
-	    !frame_argument(rt, frames->list, frames->count, i, word + 1, false, &n) ||
-	    n.value == 0 || n.value >= sizeof(text) ||
+	if (word == 0 && frame->regs && frame->is_exact && frame->pc == frame->function.entry &&
+	    rt->target->arch == ARCH_AMD64) {
+		/* not yet entered: arguments are in registers, cmd/compile/abi-internal.md */
+		p.value = frame->regs->r[AMD64_RAX];
+		n.value = frame->regs->r[AMD64_RBX];
+	} else if (!frame_argument(rt, frames->list, frames->count, i, word, false, &p) ||
+		   !frame_argument(rt, frames->list, frames->count, i, word + 1, false, &n)) {
+		return NULL;
+	}
+	if (n.value == 0 || n.value >= sizeof(text) ||
 	    memory_read(rt->target->memory, p.value, text, (size_t)n.value, NULL) != OK)
 		return NULL;
 	return strndup(text, (size_t)n.value);
@@ -261,12 +269,15 @@ static enum status name_signal(struct runtime *rt, struct crash *crash, struct e
 	return crash->what ? OK : error_nomem(err);
 }
 
-enum status crash_read(struct runtime *rt, struct crash *ret, struct error *err)
+enum status crash_read(struct runtime *rt, const struct goroutine *frozen, struct crash *ret,
+		       struct error *err)
 {
 	struct crash crash = {0};
 	struct stack_walk walk = STACK_WALK_INIT;
 	struct error why;
-	crash.has_goroutine = goroutine_crashed(rt, &crash.goroutine, &why) == OK;
+	if (frozen)
+		crash.goroutine = *frozen;
+	crash.has_goroutine = frozen || goroutine_crashed(rt, &crash.goroutine, &why) == OK;
 	if (crash.has_goroutine) {
 		if (frames_collect(&walk, rt, &crash.goroutine, FRAMES_REPORT_MAX, &crash.frames,
 				   &why) != OK)

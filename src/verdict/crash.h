@@ -36,8 +36,11 @@ struct crash {
 			       included: its caller is the code that gave up */
 };
 
-/* Tells what the target died of. Never fails for want of evidence: what is not known is left out. */
-enum status crash_read(struct runtime *rt, struct crash *ret, struct error *err);
+/* Tells what the target died of. frozen, where not NULL, is a goroutine of it that stands at the entry of
+ * fatal: then it is about to die of that. Never fails for want of evidence: what is not known is left
+ * out. */
+enum status crash_read(struct runtime *rt, const struct goroutine *frozen, struct crash *ret,
+		       struct error *err);
 void crash_done(struct crash *crash);
 
 /* Whether the message of a fatal error is the map check's. */

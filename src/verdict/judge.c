@@ -12,6 +12,7 @@
 #include "verdict/access.h"
 #include "verdict/crash.h"
 #include "verdict/locks.h"
+#include "verdict/recorded.h"
 #include "verdict/search.h"
 #include "verdict/verdict.h"
 
@@ -29,6 +30,8 @@ struct judge {
 	struct search *search;
 	struct lockflow *locks;
 	struct suspects suspects;
+	struct recorded recorded[RECORDED_MAX]; /* by the recorder's table, best first */
+	size_t recorded_count;
 	struct verdict *verdict;
 };
 
@@ -374,10 +377,164 @@ static enum status fill_sites(struct judge *j, struct error *err)
 	return OK;
 }
 
+/* What the recorder saw, in words. */
+static enum status describe_recorded(struct judge *j, const struct recorded *r, struct error *err)
+{
+	struct access *a = &j->verdict->other;
+	unsigned long long map = j->verdict->map.map.addr;
+	unsigned long long age = r->age;
+	if (r->how == RECORDED_IN_FLIGHT && age)
+		return access_evidence(a, err,
+				       "recorded: its write of the same map 0x%llx had begun %llu "
+				       "ticks before the check failed and was still in flight",
+				       map, age);
+	if (r->how == RECORDED_IN_FLIGHT)
+		return access_evidence(
+			a, err,
+			"recorded: its write of the same map 0x%llx was in flight as "
+			"the check failed",
+			map);
+	if (r->how == RECORDED_OVERLAPS)
+		return access_evidence(
+			a, err,
+			"recorded: its write of the same map 0x%llx ended after the "
+			"detector's own write of it had begun, %llu ticks before the "
+			"check failed",
+			map, age);
+	return access_evidence(a, err,
+			       "recorded: its write of the same map 0x%llx ended %llu ticks before "
+			       "the check failed, and no other did",
+			       map, age);
+}
+
+/* The other side as the recorder's table has it. */
+static enum status fill_recorded(struct judge *j, const struct recorded *r, enum grade grade,
+				 struct error *err)
+{
+	struct verdict *v = j->verdict;
+	struct access *a = &v->other;
+	struct frames frames;
+	struct map_function f;
+	struct map_call call;
+	bool live;
+	const struct goroutine *g = goroutines_by_g(&j->goroutines, r->record->g);
+	if (recorded_frames(j->rt, j->options->records, r->record, g, &frames, &live, err) != OK)
+		return FAILED;
+	v->has_other = true;
+	enum status status = access_fill(j->rt, &j->library, g, &frames, a, err);
+	a->grade = grade;
+	for (size_t i = 0; i < frames.count && a->operation == OPERATION_UNKNOWN; i++)
+		if (frames.list[i].has_function &&
+		    map_function_by_name(frames.list[i].function.name, &f))
+			a->operation = f.operation;
+	/* Once the table is frozen a writer stays in the call that its line speaks of. */
+	if (status == OK && live && r->record->state == RECORD_IN_FLIGHT &&
+	    map_call_of_stack(j->rt, frames.list, frames.count, &call)) {
+		struct lock_way way = {
+			.goroutine = g, .frames = &frames, .first = call.frame + 1, .is_now = true};
+		status = access_key(j->rt, &call, &a->key, err);
+		if (status == OK)
+			status = access_locks(j->rt, j->locks, &way, &j->owner, a, err);
+	}
+	frames_done(&frames);
+	return status == OK ? describe_recorded(j, r, err) : FAILED;
+}
+
+/* The other ones that the recorder saw in the map. */
+static enum status fill_recorded_rest(struct judge *j, struct error *err)
+{
+	struct verdict *v = j->verdict;
+	size_t cap = 0;
+	for (size_t i = 1; i < j->recorded_count; i++) {
+		const struct recorded *r = &j->recorded[i];
+		const char *how =
+			r->how == RECORDED_IN_FLIGHT
+				? "recorded: it was writing this map too as the check failed"
+			: r->how == RECORDED_OVERLAPS
+				? "recorded: it wrote this map during the detector's write"
+				: "recorded: it had just written this map";
+		struct frames frames;
+		bool live;
+		if (recorded_frames(j->rt, j->options->records, r->record,
+				    goroutines_by_g(&j->goroutines, r->record->g), &frames, &live,
+				    err) != OK)
+			return FAILED;
+		struct candidate c = {.goroutine = r->record->goid,
+				      .site = frames_site(j->rt, &j->library, &frames),
+				      .rank = 1000 - (int)i,
+				      .why = strdup(how)};
+		frames_done(&frames);
+		if (!c.why || !ARRAY_PUSH(v->candidates, v->candidate_count, cap, c)) {
+			free(c.why);
+			return error_nomem(err);
+		}
+	}
+	return OK;
+}
+
+/* The recorder's other side, if it has one. In flight, and overlapping with the detector's own write,
+ * are proofs each by itself; a write that had just ended is one when nobody else was near. */
+static enum status judge_recorded(struct judge *j, bool *ret_done, struct error *err)
+{
+	struct verdict *v = j->verdict;
+	const struct records *records = j->options->records;
+	*ret_done = false;
+	if (!records || !j->has_goroutines)
+		return OK;
+	if (records->header.lost)
+		notes_add(j->rt->notes, "verdict", 0,
+			  "the recorder's table was full: %u writes are not in it",
+			  records->header.lost);
+	j->recorded_count = recorded_find(records, &j->goroutines, v->map.map.addr, j->recorded);
+	uint64_t own;
+	bool certain = j->map_certain ||
+		       (recorded_own_map(records, &own) && own == v->map.map.addr);
+	if (!j->recorded_count || records->header.detector_g != j->crash.goroutine.g)
+		return OK;
+	const struct recorded *best = &j->recorded[0];
+	bool proof = best->how != RECORDED_JUST_ENDED ||
+		     (j->recorded_count == 1 && !records->header.lost);
+	v->grade = certain && proof ? GRADE_PROVEN : GRADE_LIKELY;
+	*ret_done = true;
+	if (fill_recorded(j, best, v->grade, err) != OK)
+		return FAILED;
+	return fill_recorded_rest(j, err);
+}
+
+/* The other side by what is left in the target: all other goroutines held against the map. */
+static enum status judge_searched(struct judge *j, struct error *err)
+{
+	struct verdict *v = j->verdict;
+	size_t strong = 0, shown = 0;
+	if (j->has_goroutines && search_run(j->search, &j->goroutines, j->crash.goroutine.g,
+					    j->options->search_all, &j->suspects, err) != OK)
+		return FAILED;
+	v->searched = j->suspects.searched;
+	v->parked_skipped = j->suspects.parked_skipped;
+	v->grade = grade_of(j, &strong);
+	if (v->map.contradiction && v->grade == GRADE_UNKNOWN) {
+		v->cause = CAUSE_CORRUPTION;
+		v->grade = GRADE_NONE;
+	}
+	if (j->suspects.count) {
+		const struct suspect *best = &j->suspects.list[0];
+		if (fill_other(j, best, v->grade, err) != OK)
+			return FAILED;
+		if (v->grade == GRADE_LIKELY && best->level < SUSPECT_IN_MAP && strong == 1 &&
+		    access_evidence(&v->other, err,
+				    "no other goroutine of %zu searched leads to this map and can "
+				    "write it",
+				    v->searched) != OK)
+			return FAILED;
+		shown = 1;
+	}
+	return fill_candidates(j, shown, err);
+}
+
 static enum status judge_race(struct judge *j, struct error *err)
 {
 	struct verdict *v = j->verdict;
-	size_t strong = 0;
+	bool recorded;
 	v->cause = CAUSE_RACE;
 	v->grade = GRADE_UNKNOWN;
 	if (lockflow_new(j->rt, &j->library, &j->locks, err) != OK)
@@ -391,35 +548,14 @@ static enum status judge_race(struct judge *j, struct error *err)
 		.owner = v->map.owner,
 	};
 	if (search_new(j->rt, &j->library, &v->map.map, &detector, &j->search, err) != OK ||
-	    name_check(j, err) != OK)
+	    name_check(j, err) != OK || fill_detector(j, err) != OK ||
+	    judge_recorded(j, &recorded, err) != OK)
 		return FAILED;
-	if (j->has_goroutines && search_run(j->search, &j->goroutines, j->crash.goroutine.g,
-					    j->options->search_all, &j->suspects, err) != OK)
+	if (!recorded && judge_searched(j, err) != OK)
 		return FAILED;
-	v->searched = j->suspects.searched;
-	v->parked_skipped = j->suspects.parked_skipped;
-	v->grade = grade_of(j, &strong);
-	if (v->map.contradiction && v->grade == GRADE_UNKNOWN) {
-		v->cause = CAUSE_CORRUPTION;
-		v->grade = GRADE_NONE;
-	}
-	if (fill_detector(j, err) != OK)
+	if (verdict_compare_locks(v, err) != OK)
 		return FAILED;
-	size_t shown = 0;
-	if (j->suspects.count) {
-		const struct suspect *best = &j->suspects.list[0];
-		if (fill_other(j, best, v->grade, err) != OK)
-			return FAILED;
-		if (v->grade == GRADE_LIKELY && best->level < SUSPECT_IN_MAP && strong == 1 &&
-		    access_evidence(&v->other, err,
-				    "no other goroutine of %zu searched leads to this map and can "
-				    "write it",
-				    v->searched) != OK)
-			return FAILED;
-		shown = 1;
-	}
-	if (fill_candidates(j, shown, err) != OK || verdict_compare_locks(v, err) != OK)
-		return FAILED;
+	return FAILED;
 	return v->grade == GRADE_UNKNOWN || j->options->sites ? fill_sites(j, err) : OK;
 }
 
@@ -445,7 +581,11 @@ enum status verdict_judge(struct runtime *rt, const struct verdict_options *opti
 		v.goroutine_count = j.goroutines.count;
 	else
 		notes_add_error(rt->notes, "go", "goroutines", &why);
-	if (crash_read(rt, &j.crash, err) != OK)
+	const struct records *records = j.options->records;
+	const struct goroutine *frozen = NULL;
+	if (records && records->header.freeze == FREEZE_HELD && j.has_goroutines)
+		frozen = goroutines_by_g(&j.goroutines, records->header.detector_g);
+	if (crash_read(rt, frozen, &j.crash, err) != OK)
 		return FAILED;
 	v.message = TAKE(j.crash.message);
 	enum status status;

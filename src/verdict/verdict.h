@@ -19,6 +19,7 @@
 #include "go/stack.h"
 #include "maps/call.h"
 #include "maps/map.h"
+#include "probe/records.h"
 
 enum cause {
 	CAUSE_RACE, /* a map used by two goroutines at once */
@@ -153,6 +154,7 @@ struct verdict {
 struct verdict_options {
 	bool search_all; /* search the stacks of all parked goroutines, however many */
 	bool sites; /* list the write sites also where the grade does not need them */
+	const struct records *records; /* the recorder's table, where there is one; or NULL */
 };
 
 /* Judges the target. Fails only where nothing at all can be said. */

@@ -1,0 +1,253 @@
+#include "probe/lay.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "target/inject.h"
+
+/* Distances from the end of the program's image at which a place is tried: beyond where its brk heap
+ * usually grows, and such that all of it is within the 2 GB of a jump. */
+enum { PLACE_FIRST = 1 << 30, PLACE_STEP = 64 << 20, PLACE_TRIES = 12, ALIGN = 2 << 20 };
+
+/* The address of a syscall instruction in the program's own code. */
+static enum status find_syscall(struct process *process, const struct plan *plan, uint64_t bias,
+				uint64_t *ret, struct error *err)
+{
+	enum { PIECE = 1 << 16 };
+	AUTO_FREE uint8_t *piece = malloc(PIECE);
+	if (!piece)
+		return error_nomem(err);
+	for (uint64_t at = plan->text; at < plan->etext;) {
+		size_t n = plan->etext - at < PIECE ? (size_t)(plan->etext - at) : PIECE;
+		if (n < 2)
+			break;
+		if (process_read(process, at + bias, piece, n, err) != OK)
+			return FAILED;
+		/* 0f 05: Intel SDM volume 2, SYSCALL. That it may be inside another instruction does
+		 * not matter: it is stepped over, and returned from. */
+		const uint8_t *found = memmem(piece, n, "\x0f\x05", 2);
+		if (found) {
+			*ret = at + bias + (uint64_t)(found - piece);
+			return OK;
+		}
+		at += n - 1;
+	}
+	return error_set(err, ERROR_UNSUPPORTED, "the program's code has no syscall instruction");
+}
+
+/* A call whose failure is named. */
+static enum status call(struct process *process, uint64_t insn, const char *name, long nr,
+			const uint64_t args[6], uint64_t *ret, struct error *err)
+{
+	int64_t result;
+	if (process_syscall(process, insn, nr, args, &result, err) != OK)
+		return FAILED;
+	if (result < 0 && result > -4096) {
+		errno = (int)-result;
+		return error_sys(err, "the process may not call %s (a seccomp filter?)", name);
+	}
+	*ret = (uint64_t)result;
+	return OK;
+}
+
+static enum status map_at(struct process *process, uint64_t insn, uint64_t addr, uint64_t size,
+			  int prot, int flags, int fd, struct error *err)
+{
+	uint64_t got;
+	const uint64_t args[6] = {
+		addr, size, (uint64_t)prot, (uint64_t)flags, (uint64_t)(int64_t)fd, 0};
+	if (call(process, insn, "mmap", SYS_mmap, args, &got, err) != OK)
+		return FAILED;
+	/* Kernels before 4.17 take MAP_FIXED_NOREPLACE as a wish. */
+	if (got != addr)
+		return error_set(err, ERROR_UNSUPPORTED, "the kernel maps memory elsewhere");
+	return OK;
+}
+
+/* Maps room for the stubs near the program, where also the table will fit behind it. */
+static enum status find_place(struct process *process, uint64_t insn, uint64_t end, uint64_t *ret,
+			      struct error *err)
+{
+	uint64_t at = (end + PLACE_FIRST + ALIGN - 1) / ALIGN * ALIGN;
+	for (int i = 0; i < PLACE_TRIES; i++, at += PLACE_STEP) {
+		if (map_at(process, insn, at, STUBS_SIZE_MAX, PROT_READ | PROT_EXEC,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, err) == OK) {
+			*ret = at;
+			return OK;
+		}
+		if (!err || err->sys != EEXIST)
+			return FAILED;
+	}
+	return error_set(err, ERROR_UNSUPPORTED, "there is no free memory near the program's code");
+}
+
+/* Makes the table's memfd in the process, takes it over, and maps it on both sides. */
+static enum status make_table(struct process *process, uint64_t insn, struct laid *laid,
+			      struct error *err)
+{
+	char path[64];
+	uint64_t theirs, ignored;
+	/* its name, for /proc/PID/maps, for the moment where the stubs will be */
+	if (process_write(process, laid->stubs_addr, "mapcrash", sizeof("mapcrash"), err) != OK ||
+	    call(process, insn, "memfd_create", SYS_memfd_create,
+		 (const uint64_t[6]){laid->stubs_addr, MFD_CLOEXEC}, &theirs, err) != OK)
+		return FAILED;
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", process_pid(process), (int)theirs);
+	laid->fd = open(path, O_RDWR | O_CLOEXEC);
+	enum status status = OK;
+	if (laid->fd < 0 || ftruncate(laid->fd, (off_t)laid->table_size) != 0)
+		status = error_sys(err, "the table's memory");
+	if (status == OK)
+		status = map_at(process, insn, laid->table_addr, laid->table_size,
+				PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE,
+				(int)theirs, err);
+	if (call(process, insn, "close", SYS_close, (const uint64_t[6]){theirs}, &ignored,
+		 status == OK ? err : NULL) != OK)
+		status = FAILED;
+	if (status != OK)
+		return FAILED;
+	laid->table = mmap(NULL, laid->table_size, PROT_READ | PROT_WRITE, MAP_SHARED, laid->fd, 0);
+	if (laid->table == MAP_FAILED) {
+		laid->table = NULL;
+		return error_sys(err, "the table's memory");
+	}
+	return OK;
+}
+
+static void cleanup_laid(struct laid *laid)
+{
+	laid_done(laid);
+}
+
+enum status lay_in(struct process *process, const struct plan *plan, uint64_t bias,
+		   const struct lay_options *options, struct laid *ret, struct error *err)
+{
+	__attribute__((cleanup(cleanup_laid))) struct laid laid = {.bias = bias, .fd = -1};
+	struct error why = {0};
+	uint64_t insn;
+	laid.table_size = records_size(options->line_bits);
+	if (find_syscall(process, plan, bias, &insn, err) != OK)
+		return FAILED;
+	if (find_place(process, insn, plan->image_end + bias, &laid.stubs_addr, &why) != OK) {
+		if (err)
+			*err = why;
+		return FAILED;
+	}
+	laid.table_addr = laid.stubs_addr + STUBS_SIZE_MAX;
+	struct stubs_options how = {.bias = bias,
+				    .addr = laid.stubs_addr,
+				    .table = laid.table_addr,
+				    .line_bits = options->line_bits,
+				    .times = options->times,
+				    .holds = options->holds};
+	if (make_table(process, insn, &laid, err) != OK ||
+	    stubs_build(plan, &how, &laid.stubs, err) != OK ||
+	    process_write(process, laid.stubs_addr, laid.stubs.bytes, laid.stubs.size, err) != OK)
+		return FAILED;
+	struct records_header *h = laid.table;
+	memcpy(h->magic, RECORDS_MAGIC, RECORDS_MAGIC_SIZE);
+	h->line_bits = options->line_bits;
+	h->flags = options->times ? RECORDS_TIMES : 0;
+	h->text = plan->text + bias;
+	h->stubs = laid.stubs_addr;
+	h->stubs_end = laid.stubs_addr + laid.stubs.size;
+	h->size = laid.table_size;
+	*ret = laid;
+	laid = (struct laid){.fd = -1};
+	return OK;
+}
+
+enum status lay_on(struct process *process, const struct laid *laid, struct error *err)
+{
+	for (size_t i = 0; i < laid->stubs.patch_count; i++) {
+		const struct patch *patch = &laid->stubs.patches[i];
+		uint8_t now[PLAN_PATCH_SIZE];
+		if (process_read(process, patch->addr, now, sizeof(now), err) != OK)
+			return FAILED;
+		if (memcmp(now, patch->old, sizeof(now)) != 0)
+			return error_at(err, ERROR_MISMATCH, patch->addr,
+					"the code at 0x%" PRIx64
+					" is not what the program's file has (another recorder, a "
+					"breakpoint?): nothing was changed",
+					patch->addr);
+	}
+	for (size_t i = 0; i < laid->stubs.patch_count; i++) {
+		const struct patch *patch = &laid->stubs.patches[i];
+		if (process_write(process, patch->addr, patch->new, sizeof(patch->new), err) != OK)
+			return FAILED;
+	}
+	return OK;
+}
+
+enum status lay_off(struct process *process, const struct laid *laid, struct error *err)
+{
+	for (size_t i = 0; i < laid->stubs.patch_count; i++) {
+		const struct patch *patch = &laid->stubs.patches[i];
+		if (process_write(process, patch->addr, patch->old, sizeof(patch->old), err) != OK)
+			return FAILED;
+	}
+	return OK;
+}
+
+/* Whether the signal frames below a thread's stack hold one of the addresses: a handler that returns to
+ * it would land inside a jump. A word that only looks like one is no harm: it is tried again. */
+static bool stack_has(struct process *process, uint64_t sp, const uint64_t *addrs, size_t count)
+{
+	/* The signal stacks that Go makes are 32 KB: runtime/os_linux.go, mpreinit. */
+	enum { DEPTH = 32 << 10, PAGE = 4096 };
+	uint64_t words[PAGE / 8];
+	uint64_t at = sp & ~7ull;
+	for (size_t done = 0; done < DEPTH;) {
+		size_t n = PAGE - (at & (PAGE - 1));
+		if (process_read(process, at, words, n, NULL) != OK)
+			return false;
+		for (size_t i = 0; i < n / 8; i++)
+			for (size_t k = 0; k < count; k++)
+				if (words[i] == addrs[k])
+					return true;
+		at += n;
+		done += n;
+	}
+	return false;
+}
+
+enum status lay_is_clear(struct process *process, const struct laid *laid, bool *ret,
+			 struct error *err)
+{
+	/* More threads than this are looked at in the next attempt, when they are fewer. */
+	enum { THREADS_MAX = 4096 };
+	size_t n = laid->stubs.patch_count, count = 0;
+	AUTO_FREE uint64_t *addrs = calloc(n, sizeof(*addrs));
+	AUTO_FREE uint64_t(*places)[2] = calloc(THREADS_MAX, sizeof(*places));
+	if (!addrs || !places)
+		return error_nomem(err);
+	for (size_t i = 0; i < n; i++)
+		if (laid->stubs.patches[i].interior)
+			addrs[count++] = laid->stubs.patches[i].interior;
+	if (process_step_out(process, addrs, count, err) != OK)
+		return FAILED;
+	size_t threads = process_places(process, places, THREADS_MAX);
+	bool clear = threads <= THREADS_MAX;
+	for (size_t i = 0; i < threads && clear; i++)
+		clear = !stack_has(process, places[i][1], addrs, count);
+	*ret = clear;
+	return OK;
+}
+
+void laid_done(struct laid *laid)
+{
+	if (laid->table)
+		munmap(laid->table, laid->table_size);
+	if (laid->fd >= 0)
+		close(laid->fd);
+	stubs_done(&laid->stubs);
+	*laid = (struct laid){.fd = -1};
+}

@@ -1,0 +1,496 @@
+#include "probe/recorder.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "probe/lay.h"
+#include "target/file.h"
+#include "target/inject.h"
+
+struct recorder {
+	pid_t pid;
+	bool is_child;
+	bool attached; /* the jumps are in */
+	bool frozen_told, exited;
+	int status;
+	struct plan plan;
+	struct laid laid;
+	struct recorder_options how;
+	uint64_t ticks_ms; /* of the time stamp counter */
+};
+
+enum {
+	/* Between looks at a process that is no child, and after a signal that was lost. */
+	WAIT_PIECE_MS = 50,
+	/* Holds end by themselves when we are gone for that long. */
+	HOLD_LEASE_MS = 3000,
+	HOLD_MS_MAX = 10000,
+};
+
+static uint64_t ticks(void)
+{
+#ifdef __x86_64__
+	return __builtin_ia32_rdtsc();
+#else
+	return 0;
+#endif
+}
+
+static int64_t now_us(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * INT64_C(1000000) + ts.tv_nsec / 1000;
+}
+
+/* How fast the time stamp counter runs; to a per cent is enough for pauses between holds. */
+static uint64_t measure_ticks_ms(void)
+{
+	int64_t start = now_us();
+	uint64_t from = ticks();
+	while (now_us() - start < 2000)
+		;
+	return (ticks() - from) * 1000 / (uint64_t)(now_us() - start);
+}
+
+static int futex(void *word, int op, uint32_t value, const struct timespec *timeout)
+{
+	return (int)syscall(SYS_futex, word, op, value, timeout, NULL, 0);
+}
+
+/* What speaks against the options on this machine. */
+static enum status check_options(const struct recorder_options *how, struct error *err)
+{
+	if (how->hold_ms > HOLD_MS_MAX)
+		return error_set(err, ERROR_UNSUPPORTED, "a hold lasts %d ms at most", HOLD_MS_MAX);
+	if (how->hold_share > 90)
+		return error_set(err, ERROR_UNSUPPORTED,
+				 "holds take 90 per cent of the time at most");
+	if (how->line_bits &&
+	    (how->line_bits < RECORD_LINE_BITS_MIN || how->line_bits > RECORD_LINE_BITS_MAX))
+		return error_set(err, ERROR_UNSUPPORTED, "a table has 2^%d to 2^%d lines",
+				 RECORD_LINE_BITS_MIN, RECORD_LINE_BITS_MAX);
+	return OK;
+}
+
+/* While a writer is held another goroutine has to come to the map: with one processor none does. */
+static enum status check_processors(pid_t pid, struct error *err)
+{
+	cpu_set_t set;
+	char path[64];
+	AUTO_FREE char *line = NULL;
+	size_t cap = 0;
+	if (sched_getaffinity(pid, sizeof(set), &set) == 0 && CPU_COUNT(&set) == 1)
+		return error_set(err, ERROR_UNSUPPORTED,
+				 "holds force nothing on one processor: the other goroutine would "
+				 "have to run meanwhile");
+	snprintf(path, sizeof(path), "/proc/%d/environ", pid);
+	FILE *f = fopen(path, "re");
+	bool one = false;
+	while (f && getdelim(&line, &cap, '\0', f) > 0)
+		one = one || strcmp(line, "GOMAXPROCS=1") == 0;
+	if (f)
+		fclose(f);
+	if (one)
+		return error_set(err, ERROR_UNSUPPORTED,
+				 "holds force nothing with GOMAXPROCS=1: the other goroutine would "
+				 "have to run meanwhile");
+	return OK;
+}
+
+/* The value of an entry of the auxiliary vector: Linux include/uapi/linux/auxvec.h. */
+static bool auxv_value(pid_t pid, uint64_t type, uint64_t *ret)
+{
+	char path[64];
+	uint64_t pair[2];
+	bool found = false;
+	snprintf(path, sizeof(path), "/proc/%d/auxv", pid);
+	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	for (uint64_t at = 0;
+	     !found && fd >= 0 && file_read(fd, pair, sizeof(pair), at) == sizeof(pair);
+	     at += sizeof(pair)) {
+		found = pair[0] == type;
+		if (found)
+			*ret = pair[1];
+		if (pair[0] == AT_NULL)
+			break;
+	}
+	return found;
+}
+
+/* Plans for the file that the process runs, whatever its name means by now. */
+static enum status make_plan(struct recorder *rec, struct notes *notes, uint64_t *ret_bias,
+			     struct error *err)
+{
+	char exe[64];
+	uint64_t entry;
+	struct target_options how = {0};
+	AUTO_TARGET struct target *target = NULL;
+	AUTO_RUNTIME struct runtime *rt = NULL;
+	snprintf(exe, sizeof(exe), "/proc/%d/exe", rec->pid);
+	if (target_open(exe, &how, notes, &target, err) != OK ||
+	    runtime_open(target, notes, &rt, err) != OK)
+		return FAILED;
+	if (plan_make(rt, &rec->plan, err) != OK)
+		return FAILED;
+	if (!auxv_value(rec->pid, AT_ENTRY, &entry))
+		return error_set(err, ERROR_IO, "/proc/%d/auxv cannot be read", rec->pid);
+	*ret_bias = entry - executable_entry(target->exe);
+	/* names live in the runtime, and are for messages of the plan only */
+	for (size_t i = 0; i < rec->plan.count; i++)
+		rec->plan.list[i].function = NULL;
+	return OK;
+}
+
+static void set_up_table(struct recorder *rec)
+{
+	struct records_header *h = rec->laid.table;
+	h->watched = 1;
+	if (!rec->how.hold_ms)
+		return;
+	unsigned share = rec->how.hold_share ? rec->how.hold_share : 50;
+	rec->ticks_ms = measure_ticks_ms();
+	h->hold_time[0] = rec->how.hold_ms / 1000;
+	h->hold_time[1] = rec->how.hold_ms % 1000 * INT64_C(1000000);
+	h->hold_rest = rec->ticks_ms * rec->how.hold_ms * (100 - share) / share;
+	h->hold_map = rec->how.hold_map;
+	h->hold_until = ticks() + rec->ticks_ms * HOLD_LEASE_MS;
+	h->hold_on = 1;
+}
+
+static enum status lay_into(struct recorder *rec, struct process *process, uint64_t bias,
+			    struct error *err)
+{
+	struct lay_options how = {
+		.times = !rec->how.no_times,
+		.holds = rec->how.hold_ms != 0,
+		.line_bits = rec->how.line_bits ? rec->how.line_bits : RECORD_LINE_BITS,
+	};
+	if (lay_in(process, &rec->plan, bias, &how, &rec->laid, err) != OK)
+		return FAILED;
+	set_up_table(rec);
+	if (lay_on(process, &rec->laid, err) != OK)
+		return FAILED;
+	rec->attached = true;
+	return OK;
+}
+
+/* What the program may gain by its file: such a program would run without that under a tracer. */
+static enum status check_privileges(pid_t pid, struct error *err)
+{
+	char exe[64];
+	struct stat st;
+	snprintf(exe, sizeof(exe), "/proc/%d/exe", pid);
+	if (stat(exe, &st) != 0)
+		return error_sys(err, "%s", exe);
+	if (st.st_mode & (S_ISUID | S_ISGID))
+		return error_set(err, ERROR_UNSUPPORTED,
+				 "a setuid or setgid program would run without its rights");
+	if (getxattr(exe, "security.capability", NULL, 0) > 0)
+		return error_set(err, ERROR_UNSUPPORTED,
+				 "a program with file capabilities would run without them");
+	return OK;
+}
+
+/* The child: waits until it is seized, which the end of file of go says, then becomes the program;
+ * errors tells why it could not. */
+static _Noreturn void become(char **argv, const int go[2], int errors)
+{
+	char byte;
+	close(go[1]);
+	while (read(go[0], &byte, 1) < 0 && errno == EINTR)
+		;
+	execvp(argv[0], argv);
+	int why = errno;
+	if (write(errors, &why, sizeof(why)) < 0)
+		_exit(126);
+	_exit(127);
+}
+
+/* Waits for the exec stop of a seized child. */
+static enum status await_exec(pid_t pid, const char *name, int errors, struct error *err)
+{
+	for (;;) {
+		int status, why;
+		pid_t got = waitpid(pid, &status, __WALL);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return error_sys(err, "waiting for %.100s", name);
+		if (!WIFSTOPPED(status)) {
+			if (read(errors, &why, sizeof(why)) == sizeof(why)) {
+				errno = why;
+				return error_sys(err, "%.160s", name);
+			}
+			return error_set(err, ERROR_IO, "%.160s ended before it began", name);
+		}
+		if (status >> 8 == (SIGTRAP | PTRACE_EVENT_EXEC << 8))
+			return OK;
+		/* a signal before the exec: it goes on its way */
+		int signo = status >> 16 ? 0 : WSTOPSIG(status);
+		if (ptrace(PTRACE_CONT, pid, NULL, (void *)(intptr_t)signo) != 0)
+			return error_sys(err, "cannot continue %.100s", name);
+	}
+}
+
+static void cleanup_process(struct process **process)
+{
+	process_free(*process);
+}
+
+/* From the exec stop to the program's first instruction. */
+static enum status record_new(struct recorder *rec, struct notes *notes, struct error *err)
+{
+	__attribute__((cleanup(cleanup_process))) struct process *process = NULL;
+	uint64_t bias;
+	if (check_privileges(rec->pid, err) != OK ||
+	    (rec->how.hold_ms && check_processors(rec->pid, err) != OK) ||
+	    make_plan(rec, notes, &bias, err) != OK || process_adopt(rec->pid, &process, err) != OK)
+		return FAILED;
+	if (lay_into(rec, process, bias, err) == OK)
+		return OK;
+	/* it is not to run without the recorder */
+	kill(rec->pid, SIGKILL);
+	return FAILED;
+}
+
+static enum status seize_child(pid_t pid, struct error *err)
+{
+	if (ptrace(PTRACE_SEIZE, pid, NULL, (void *)PTRACE_O_TRACEEXEC) == 0)
+		return OK;
+	return error_sys(err, "the program may not be traced (kernel.yama.ptrace_scope, a seccomp "
+			      "filter, or a tracer of ours)");
+}
+
+enum status recorder_start(char **argv, const struct recorder_options *options, struct notes *notes,
+			   struct recorder **ret, struct error *err)
+{
+	AUTO_RECORDER struct recorder *rec = calloc(1, sizeof(*rec));
+	int go[2], errors[2];
+	if (!rec)
+		return error_nomem(err);
+	rec->laid.fd = -1;
+	rec->how = *options;
+	rec->is_child = true;
+	if (check_options(options, err) != OK)
+		return FAILED;
+	if (pipe2(go, O_CLOEXEC) != 0)
+		return error_sys(err, "pipe");
+	AUTO_FD int go_read = go[0], go_write = go[1];
+	if (pipe2(errors, O_CLOEXEC) != 0)
+		return error_sys(err, "pipe");
+	AUTO_FD int errors_read = errors[0], errors_write = errors[1];
+	fflush(NULL);
+	rec->pid = fork();
+	if (rec->pid < 0)
+		return error_sys(err, "fork");
+	if (rec->pid == 0)
+		become(argv, go, errors_write);
+	close(TAKE_FD(errors_write));
+	enum status status = seize_child(rec->pid, err);
+	if (status == OK) {
+		close(TAKE_FD(go_write));
+		status = await_exec(rec->pid, argv[0], errors_read, err);
+		if (status == OK)
+			status = record_new(rec, notes, err);
+	}
+	if (status != OK) {
+		kill(rec->pid, SIGKILL);
+		while (waitpid(rec->pid, NULL, __WALL) < 0 && errno == EINTR)
+			;
+		return FAILED;
+	}
+	*ret = TAKE(rec);
+	return OK;
+}
+
+/* A signal handler that is about to return into bytes that change is waited for by letting the
+ * process run for a moment. */
+enum { ATTACH_TRIES = 50, ATTACH_PAUSE_NS = 2000000 };
+
+/* One attempt at a running process; *ret_done says whether the jumps could be written. */
+static enum status try_attach(struct recorder *rec, uint64_t bias, struct notes *notes,
+			      bool *ret_done, struct error *err)
+{
+	__attribute__((cleanup(cleanup_process))) struct process *process = NULL;
+	AUTO_TARGET struct target *scratch = calloc(1, sizeof(*scratch));
+	if (!scratch)
+		return error_nomem(err);
+	if (process_open(rec->pid, scratch, notes, &process, err) != OK)
+		return FAILED;
+	if (!rec->laid.table) {
+		struct lay_options how = {
+			.times = !rec->how.no_times,
+			.holds = rec->how.hold_ms != 0,
+			.line_bits = rec->how.line_bits ? rec->how.line_bits : RECORD_LINE_BITS,
+		};
+		if (lay_in(process, &rec->plan, bias, &how, &rec->laid, err) != OK)
+			return FAILED;
+		set_up_table(rec);
+	}
+	if (lay_is_clear(process, &rec->laid, ret_done, err) != OK)
+		return FAILED;
+	return *ret_done ? lay_on(process, &rec->laid, err) : OK;
+}
+
+enum status recorder_attach(pid_t pid, const struct recorder_options *options, struct notes *notes,
+			    struct recorder **ret, uint64_t *ret_pause_us, struct error *err)
+{
+	AUTO_RECORDER struct recorder *rec = calloc(1, sizeof(*rec));
+	uint64_t bias, pause = 0;
+	if (!rec)
+		return error_nomem(err);
+	rec->laid.fd = -1;
+	rec->how = *options;
+	rec->pid = pid;
+	if (check_options(options, err) != OK ||
+	    (options->hold_ms && check_processors(pid, err) != OK) ||
+	    make_plan(rec, notes, &bias, err) != OK)
+		return FAILED;
+	for (int i = 0; i < ATTACH_TRIES && !rec->attached; i++) {
+		int64_t start = now_us();
+		if (i > 0)
+			nanosleep(&(struct timespec){.tv_nsec = ATTACH_PAUSE_NS}, NULL);
+		if (try_attach(rec, bias, notes, &rec->attached, err) != OK)
+			return FAILED;
+		pause = (uint64_t)(now_us() - start);
+	}
+	if (!rec->attached)
+		return error_set(err, ERROR_LIMIT,
+				 "process %d is always inside the code that is to change", pid);
+	if (ret_pause_us)
+		*ret_pause_us = pause;
+	*ret = TAKE(rec);
+	return OK;
+}
+
+enum status recorder_detach(struct recorder *recorder, uint64_t *ret_pause_us, struct error *err)
+{
+	__attribute__((cleanup(cleanup_process))) struct process *process = NULL;
+	AUTO_TARGET struct target *scratch = calloc(1, sizeof(*scratch));
+	if (!scratch)
+		return error_nomem(err);
+	int64_t start = now_us();
+	recorder->laid.table->hold_on = 0;
+	if (process_open(recorder->pid, scratch, NULL, &process, err) != OK ||
+	    lay_off(process, &recorder->laid, err) != OK)
+		return FAILED;
+	recorder->attached = false;
+	recorder->laid.table->watched = 0;
+	process_free(TAKE(process));
+	if (ret_pause_us)
+		*ret_pause_us = (uint64_t)(now_us() - start);
+	return OK;
+}
+
+/* Whether the process has ended; a child's status is taken then. */
+static bool has_exited(struct recorder *rec)
+{
+	if (rec->exited)
+		return true;
+	if (rec->is_child)
+		rec->exited = waitpid(rec->pid, &rec->status, WNOHANG) == rec->pid;
+	else
+		rec->exited = kill(rec->pid, 0) != 0 && errno == ESRCH;
+	return rec->exited;
+}
+
+static void renew_lease(struct recorder *rec)
+{
+	if (rec->how.hold_ms)
+		rec->laid.table->hold_until = ticks() + rec->ticks_ms * HOLD_LEASE_MS;
+}
+
+enum status recorder_wait(struct recorder *recorder, int timeout_ms, enum recorder_event *ret,
+			  struct error *err)
+{
+	struct records_header *h = recorder->laid.table;
+	int64_t deadline = now_us() + INT64_C(1000) * timeout_ms;
+	for (;;) {
+		uint32_t word = __atomic_load_n(&h->freeze, __ATOMIC_ACQUIRE);
+		if (word == FREEZE_FROZEN && !recorder->frozen_told) {
+			recorder->frozen_told = true;
+			__atomic_store_n(&h->freeze, FREEZE_HELD, __ATOMIC_RELEASE);
+			futex(&h->freeze, FUTEX_WAKE, INT_MAX, NULL);
+			*ret = RECORDER_FROZEN;
+			return OK;
+		}
+		if (has_exited(recorder)) {
+			*ret = RECORDER_EXITED;
+			return OK;
+		}
+		int64_t left = timeout_ms < 0 ? INT64_MAX : deadline - now_us();
+		if (left <= 0) {
+			*ret = RECORDER_TIMEOUT;
+			return OK;
+		}
+		renew_lease(recorder);
+		if (left > WAIT_PIECE_MS * INT64_C(1000))
+			left = WAIT_PIECE_MS * INT64_C(1000);
+		struct timespec piece = {.tv_nsec = left * 1000};
+		if (futex(&h->freeze, FUTEX_WAIT, word, &piece) == 0 || errno == EAGAIN ||
+		    errno == ETIMEDOUT)
+			continue;
+		if (errno != EINTR)
+			return error_sys(err, "waiting for process %d", recorder->pid);
+		if (!has_exited(recorder)) {
+			*ret = RECORDER_INTERRUPTED;
+			return OK;
+		}
+	}
+}
+
+enum status recorder_records(const struct recorder *recorder, struct records *ret,
+			     struct error *err)
+{
+	return records_parse(recorder->laid.table, recorder->laid.table_size, ret, err);
+}
+
+void recorder_release(struct recorder *recorder)
+{
+	struct records_header *h = recorder->laid.table;
+	__atomic_store_n(&h->freeze, FREEZE_RELEASED, __ATOMIC_RELEASE);
+	futex(&h->freeze, FUTEX_WAKE, INT_MAX, NULL);
+}
+
+pid_t recorder_pid(const struct recorder *recorder)
+{
+	return recorder->pid;
+}
+
+int recorder_status(const struct recorder *recorder)
+{
+	return recorder->status;
+}
+
+void recorder_free(struct recorder *recorder)
+{
+	if (!recorder)
+		return;
+	if (recorder->laid.table) {
+		recorder->laid.table->hold_on = 0;
+		recorder->laid.table->watched = 0;
+		if (recorder->frozen_told)
+			recorder_release(recorder);
+	}
+	laid_done(&recorder->laid);
+	plan_done(&recorder->plan);
+	free(recorder);
+}

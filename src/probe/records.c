@@ -1,0 +1,120 @@
+#include "probe/records.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/cleanup.h"
+#include "probe/stubs.h"
+
+static_assert(sizeof(struct record) == 128, "machine code counts in these");
+static_assert(sizeof(struct records_header) == 4096, "lines begin at the next page");
+static_assert(offsetof(struct records_header, frozen) == 64, "cache lines");
+static_assert(offsetof(struct records_header, lost) == 128, "cache lines");
+static_assert(offsetof(struct records_header, holder) == 192, "cache lines");
+
+enum { PAGE = 4096 };
+
+uint64_t records_lines_offset(void)
+{
+	return sizeof(struct records_header);
+}
+
+uint64_t records_last_offset(unsigned line_bits)
+{
+	return records_lines_offset() +
+	       ((UINT64_C(1) << line_bits) + RECORD_PROBES) * sizeof(struct record);
+}
+
+uint64_t records_size(unsigned line_bits)
+{
+	uint64_t end = records_last_offset(line_bits) +
+		       (UINT64_C(1) << RECORD_LAST_BITS) * sizeof(struct record_last);
+	return (end + PAGE - 1) / PAGE * PAGE;
+}
+
+static bool header_is_sane(const struct records_header *h)
+{
+	return memcmp(h->magic, RECORDS_MAGIC, RECORDS_MAGIC_SIZE) == 0 &&
+	       h->line_bits >= RECORD_LINE_BITS_MIN && h->line_bits <= RECORD_LINE_BITS_MAX &&
+	       h->size == records_size(h->line_bits) && h->stubs <= h->stubs_end &&
+	       h->stubs_end - h->stubs <= STUBS_SIZE_MAX;
+}
+
+enum status records_parse(const void *p, size_t n, struct records *ret, struct error *err)
+{
+	AUTO_RECORDS struct records records = {0};
+	size_t cap = 0;
+	if (n < sizeof(records.header))
+		return error_set(err, ERROR_FORMAT, "too short for a recorder's table");
+	memcpy(&records.header, p, sizeof(records.header));
+	if (!header_is_sane(&records.header) || records.header.size > n)
+		return error_set(err, ERROR_FORMAT, "not a recorder's table");
+	const uint8_t *end = (const uint8_t *)p + records_last_offset(records.header.line_bits);
+	for (const uint8_t *at = (const uint8_t *)p + records_lines_offset(); at < end;
+	     at += sizeof(struct record)) {
+		struct record record;
+		memcpy(&record, at, sizeof(record));
+		if (record.g && !ARRAY_PUSH(records.list, records.count, cap, record))
+			return error_nomem(err);
+	}
+	*ret = records;
+	records = (struct records){0};
+	return OK;
+}
+
+void records_done(struct records *records)
+{
+	free(records->list);
+	*records = (struct records){0};
+}
+
+/* The table at addr, where its header was seen. */
+static enum status read_table(struct memory *memory, uint64_t addr, uint64_t size,
+			      struct records *ret, struct error *err)
+{
+	AUTO_FREE uint8_t *table = malloc(size);
+	if (!table)
+		return error_nomem(err);
+	if (memory_read(memory, addr, table, size, err) != OK)
+		return error_prefix(err, "the recorder's table is cut");
+	return records_parse(table, size, ret, err);
+}
+
+enum status records_find(struct target *target, struct records *ret, struct error *err)
+{
+	struct memory *memory = target->memory;
+	struct memory_range range;
+	/* The table is a mapping of its own, so it begins where a range begins. */
+	for (uint64_t at = 0; memory_range_at(memory, at, &range); at = range.end) {
+		struct records_header header;
+		if (range.start % PAGE == 0 && range.writable &&
+		    memory_read(memory, range.start, &header, sizeof(header), NULL) == OK &&
+		    header_is_sane(&header))
+			return read_table(memory, range.start, header.size, ret, err);
+		if (range.end <= at)
+			break;
+	}
+	return error_set(err, ERROR_NOT_FOUND, "there is no recorder's table");
+}
+
+static bool read_word(void *context, uint64_t addr, uint64_t *ret)
+{
+	return memory_read_u64(context, addr, ret, NULL) == OK;
+}
+
+void records_settle(const struct records *records, struct target *target)
+{
+	uint64_t addr = records->header.stubs;
+	size_t size = records->header.stubs_end - addr;
+	AUTO_FREE uint8_t *stubs = malloc(size ? size : 1);
+	if (!stubs || memory_read(target->memory, addr, stubs, size, NULL) != OK)
+		return;
+	for (size_t i = 0; i < target->thread_count; i++) {
+		struct thread *thread = &target->threads[i];
+		if (thread->has_regs && target->arch == ARCH_AMD64)
+			stubs_settle(stubs, size, addr, read_word, target->memory, &thread->regs);
+	}
+}

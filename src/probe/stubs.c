@@ -1,0 +1,537 @@
+#include "probe/stubs.h"
+
+#include <assert.h>
+#include <linux/futex.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#include "base/array.h"
+#include "base/bytes.h"
+#include "base/cleanup.h"
+#include "insn/insn.h"
+#include "probe/emit.h"
+#include "probe/records.h"
+
+/* Fibonacci hashing: 2^32 divided by the golden ratio. */
+static const uint32_t HASH_FACTOR = 0x9e3779b1;
+
+#define HEADER(field) (b->how->table + offsetof(struct records_header, field))
+#define LINE(field) ((int32_t)offsetof(struct record, field))
+
+struct builder {
+	const struct plan *plan;
+	const struct stubs_options *how;
+	struct emit e;
+};
+
+/* A register for the line's address that is neither the map's nor one that rdtsc writes. */
+static unsigned line_register(const struct plan_site *site)
+{
+	return site->map_reg == AMD64_RCX ? AMD64_RSI : AMD64_RCX;
+}
+
+/* line = address of the goroutine's own line; rax is lost. */
+static void emit_find_line(struct builder *b, unsigned line)
+{
+	struct emit *e = &b->e;
+	emit_imul32(e, AMD64_RAX, AMD64_R14, HASH_FACTOR);
+	emit_shr32(e, AMD64_RAX, 32 - b->how->line_bits);
+	static_assert(sizeof(struct record) == 1 << 7, "lines are shifted into place");
+	emit_shl(e, AMD64_RAX, 7);
+	emit_lea_at(e, line, b->how->table + records_lines_offset());
+	emit_add(e, line, AMD64_RAX);
+}
+
+static void emit_time(struct builder *b, unsigned line, int32_t field)
+{
+	if (!b->how->times)
+		return;
+	emit_rdtsc(&b->e);
+	emit_store(&b->e, line, field, AMD64_RAX);
+}
+
+/*
+ * The return addresses up the frame pointers. rbp is the map function's; each saved one above is
+ * followed only when it lies between the stack pointer and the end of the goroutine's stack, since C
+ * code that called back into Go may have left anything in it.
+ */
+static void emit_callers(struct builder *b, unsigned line)
+{
+	struct emit *e = &b->e;
+	size_t stops[2 * RECORD_CALLERS];
+	int32_t stack_hi = b->plan->stack_offset + 8;
+	emit_move(e, AMD64_RAX, AMD64_RBP);
+	for (unsigned i = 0; i < RECORD_CALLERS; i++) {
+		if (i > 0) {
+			emit_load(e, AMD64_RAX, AMD64_RAX, 0);
+			emit_cmp_reg(e, AMD64_RAX, AMD64_RSP);
+			stops[2 * i] = emit_branch(e, EMIT_NOT_ABOVE);
+			emit_lea(e, AMD64_RDX, AMD64_RAX, 8);
+			emit_cmp_load(e, AMD64_RDX, AMD64_R14, stack_hi);
+			stops[2 * i + 1] = emit_branch(e, EMIT_NOT_BELOW);
+		}
+		emit_load(e, AMD64_RDX, AMD64_RAX, 8);
+		emit_store(e, line, LINE(callers) + 8 * (int32_t)i, AMD64_RDX);
+	}
+	size_t all = emit_jump(e);
+	size_t ends[RECORD_CALLERS];
+	for (unsigned i = 1; i < RECORD_CALLERS; i++) {
+		emit_land(e, stops[2 * i]);
+		emit_land(e, stops[2 * i + 1]);
+		emit_store_imm(e, line, LINE(callers) + 8 * (int32_t)i, 0);
+		ends[i] = emit_jump(e);
+	}
+	for (unsigned i = 1; i < RECORD_CALLERS; i++)
+		emit_land(e, ends[i]);
+	emit_land(e, all);
+}
+
+/* Looks on from line for the goroutine's own, and takes a free one. Returns the jump for when there
+ * is none; goes on at found. */
+static size_t emit_take_line(struct builder *b, unsigned line, uint64_t found)
+{
+	struct emit *e = &b->e;
+	emit_move_imm32(e, AMD64_RDX, RECORD_PROBES);
+	uint64_t again = emit_here(e);
+	emit_cmp_mem(e, line, LINE(g), AMD64_R14);
+	emit_branch_back(e, EMIT_EQUAL, found);
+	emit_cmp_mem_imm(e, line, LINE(g), 0);
+	size_t taken = emit_branch(e, EMIT_NOT_EQUAL);
+	emit_zero(e, AMD64_RAX);
+	emit_lock_cmpxchg(e, line, LINE(g), AMD64_R14);
+	emit_branch_back(e, EMIT_EQUAL, found);
+	emit_land(e, taken);
+	emit_add_imm(e, line, sizeof(struct record));
+	emit_dec32(e, AMD64_RDX);
+	emit_branch_back(e, EMIT_NOT_EQUAL, again);
+	emit_lock_inc32_at(e, HEADER(lost));
+	return emit_jump(e);
+}
+
+/*
+ * Behind the instructions that set the flag: keeps the goroutine there for a while with the flag set,
+ * so that another one that comes to the same map runs into Go's own check. Only where another
+ * goroutine wrote this map last, one at a time, and with pauses in between.
+ */
+static void emit_hold(struct builder *b, const struct plan_site *site)
+{
+	static const uint8_t saved[] = {AMD64_RAX, AMD64_RCX, AMD64_RDX,
+					AMD64_RSI, AMD64_RDI, AMD64_R11};
+	struct emit *e = &b->e;
+	size_t out[7], n = 0;
+	uint64_t last = b->how->table + records_last_offset(b->how->line_bits);
+	for (size_t i = 0; i < sizeof(saved); i++)
+		emit_push(e, saved[i]);
+	emit_move(e, AMD64_RSI, site->map_reg);
+	emit_cmp32_at_imm(e, HEADER(hold_on), 0);
+	out[n++] = emit_branch(e, EMIT_EQUAL);
+	emit_cmp_at_imm(e, HEADER(hold_map), 0);
+	size_t any = emit_branch(e, EMIT_EQUAL);
+	emit_cmp_load_at(e, AMD64_RSI, HEADER(hold_map));
+	out[n++] = emit_branch(e, EMIT_NOT_EQUAL);
+	emit_land(e, any);
+	emit_imul32(e, AMD64_RDI, AMD64_RSI, HASH_FACTOR);
+	emit_shr32(e, AMD64_RDI, 32 - RECORD_LAST_BITS);
+	static_assert(sizeof(struct record_last) == 1 << 4, "entries are shifted into place");
+	emit_shl(e, AMD64_RDI, 4);
+	emit_lea_at(e, AMD64_RDX, last);
+	emit_add(e, AMD64_RDI, AMD64_RDX);
+	emit_cmp_mem(e, AMD64_RDI, offsetof(struct record_last, map), AMD64_RSI);
+	size_t fresh = emit_branch(e, EMIT_NOT_EQUAL);
+	emit_cmp_mem(e, AMD64_RDI, offsetof(struct record_last, g), AMD64_R14);
+	out[n++] = emit_branch(e, EMIT_EQUAL);
+	emit_store(e, AMD64_RDI, offsetof(struct record_last, g), AMD64_R14);
+	emit_rdtsc(e);
+	emit_cmp_load_at(e, AMD64_RAX, HEADER(hold_next));
+	out[n++] = emit_branch(e, EMIT_BELOW);
+	emit_cmp_load_at(e, AMD64_RAX, HEADER(hold_until));
+	out[n++] = emit_branch(e, EMIT_NOT_BELOW);
+	emit_zero(e, AMD64_RAX);
+	emit_move_imm32(e, AMD64_RCX, 1);
+	emit_lock_cmpxchg32_at(e, HEADER(holder), AMD64_RCX);
+	out[n++] = emit_branch(e, EMIT_NOT_EQUAL);
+	emit_lock_inc32_at(e, HEADER(holds));
+	/* nanosleep(rsp, rsp): what is left after a signal is slept again */
+	emit_load_at(e, AMD64_RAX, HEADER(hold_time) + 8);
+	emit_push(e, AMD64_RAX);
+	emit_load_at(e, AMD64_RAX, HEADER(hold_time));
+	emit_push(e, AMD64_RAX);
+	uint64_t again = emit_here(e);
+	emit_move_imm32(e, AMD64_RAX, SYS_nanosleep);
+	emit_move(e, AMD64_RDI, AMD64_RSP);
+	emit_move(e, AMD64_RSI, AMD64_RSP);
+	emit_syscall(e);
+	emit_cmp32_imm(e, AMD64_RAX, -4 /* EINTR */);
+	emit_branch_back(e, EMIT_EQUAL, again);
+	emit_pop(e, AMD64_RAX);
+	emit_pop(e, AMD64_RAX);
+	emit_rdtsc(e);
+	emit_load_at(e, AMD64_RDX, HEADER(hold_rest));
+	emit_add(e, AMD64_RAX, AMD64_RDX);
+	emit_store_at(e, HEADER(hold_next), AMD64_RAX);
+	emit_store32_imm_at(e, HEADER(holder), 0);
+	out[n++] = emit_jump(e);
+	assert(n == sizeof(out) / sizeof(out[0]));
+	emit_land(e, fresh);
+	emit_store(e, AMD64_RDI, offsetof(struct record_last, map), AMD64_RSI);
+	emit_store(e, AMD64_RDI, offsetof(struct record_last, g), AMD64_R14);
+	for (size_t i = 0; i < n; i++)
+		emit_land(e, out[i]);
+	for (size_t i = sizeof(saved); i-- > 0;)
+		emit_pop(e, saved[i]);
+	/* and, xor and test leave the same flags for the same result: Intel SDM volume 1, A.1 */
+	emit_test32(e, site->temp_reg);
+}
+
+/* Waits while header.freeze has the value that it has, for at most some seconds from now. */
+static void emit_wait(struct builder *b, enum freeze_word value, unsigned seconds)
+{
+	struct emit *e = &b->e;
+	/* clock_gettime(CLOCK_MONOTONIC, rsp), and later */
+	emit_push(e, AMD64_RAX);
+	emit_push(e, AMD64_RAX);
+	emit_move_imm32(e, AMD64_RAX, SYS_clock_gettime);
+	emit_move_imm32(e, AMD64_RDI, CLOCK_MONOTONIC);
+	emit_move(e, AMD64_RSI, AMD64_RSP);
+	emit_syscall(e);
+	emit_load(e, AMD64_RAX, AMD64_RSP, 0);
+	emit_add_imm(e, AMD64_RAX, (int32_t)seconds);
+	emit_store(e, AMD64_RSP, 0, AMD64_RAX);
+	uint64_t again = emit_here(e);
+	emit_cmp32_at_imm(e, HEADER(freeze), (int8_t)value);
+	size_t changed = emit_branch(e, EMIT_NOT_EQUAL);
+	/* futex(&freeze, FUTEX_WAIT_BITSET, value, rsp, 0, all): the deadline is absolute, so signals
+	 * do not move it */
+	emit_move_imm32(e, AMD64_RAX, SYS_futex);
+	emit_lea_at(e, AMD64_RDI, HEADER(freeze));
+	emit_move_imm32(e, AMD64_RSI, FUTEX_WAIT_BITSET);
+	emit_move_imm32(e, AMD64_RDX, value);
+	emit_move(e, AMD64_R10, AMD64_RSP);
+	emit_zero(e, AMD64_R8);
+	emit_move_imm32(e, AMD64_R9, FUTEX_BITSET_MATCH_ANY);
+	emit_syscall(e);
+	emit_cmp32_imm(e, AMD64_RAX, -110 /* ETIMEDOUT */);
+	emit_branch_back(e, EMIT_NOT_EQUAL, again);
+	emit_land(e, changed);
+	emit_pop(e, AMD64_RAX);
+	emit_pop(e, AMD64_RAX);
+}
+
+/* Registers that waiting changes, in the order in which they are pushed. */
+static const uint8_t wait_saved[] = {AMD64_RAX, AMD64_RCX, AMD64_RDX, AMD64_RSI, AMD64_RDI,
+				     AMD64_R8,	AMD64_R9,  AMD64_R10, AMD64_R11};
+
+static void emit_push_saved(struct emit *e)
+{
+	for (size_t i = 0; i < sizeof(wait_saved); i++)
+		emit_push(e, wait_saved[i]);
+}
+
+static void emit_pop_saved(struct emit *e)
+{
+	for (size_t i = sizeof(wait_saved); i-- > 0;)
+		emit_pop(e, wait_saved[i]);
+}
+
+/* Stands still while somebody reads a frozen table. */
+static void emit_park(struct builder *b)
+{
+	emit_cmp32_at_imm(&b->e, HEADER(watched), 0);
+	size_t alone = emit_branch(&b->e, EMIT_EQUAL);
+	emit_wait(b, FREEZE_FROZEN, FREEZE_NOTICE_SECONDS);
+	emit_wait(b, FREEZE_HELD, FREEZE_HOLD_SECONDS);
+	emit_land(&b->e, alone);
+}
+
+static void emit_moved(struct builder *b, const struct plan_site *site, struct stub_info *info)
+{
+	info->moved = (uint32_t)b->e.len;
+	emit_bytes(&b->e, site->original, site->end - site->addr);
+	info->moved_end = (uint32_t)b->e.len;
+}
+
+/* Writes the line, then sets the flag. */
+static void emit_set(struct builder *b, const struct plan_site *site, struct stub_info *info)
+{
+	struct emit *e = &b->e;
+	unsigned line = line_register(site);
+	emit_push(e, line);
+	emit_push(e, AMD64_RAX);
+	emit_push(e, AMD64_RDX);
+	emit_cmp32_at_imm(e, HEADER(frozen), 0);
+	size_t frozen = emit_branch(e, EMIT_NOT_EQUAL);
+	emit_find_line(b, line);
+	emit_cmp_mem(e, line, LINE(g), AMD64_R14);
+	size_t search = emit_branch(e, EMIT_NOT_EQUAL);
+	uint64_t found = emit_here(e);
+	emit_store32_imm(e, line, LINE(state), RECORD_TORN);
+	emit_store(e, line, LINE(map), site->map_reg);
+	emit_load(e, AMD64_RAX, AMD64_R14, b->plan->goid_offset);
+	emit_store(e, line, LINE(goid), AMD64_RAX);
+	emit_store32_imm(e, line, LINE(site), (uint32_t)(site->addr - b->plan->text));
+	emit_callers(b, line);
+	emit_time(b, line, LINE(set));
+	emit_store32_imm(e, line, LINE(state), RECORD_IN_FLIGHT);
+	size_t done = emit_jump(e);
+	emit_land(e, search);
+	size_t lost = emit_take_line(b, line, found);
+	emit_land(e, frozen);
+	emit_land(e, done);
+	emit_land(e, lost);
+	emit_pop(e, AMD64_RDX);
+	emit_pop(e, AMD64_RAX);
+	emit_pop(e, line);
+	emit_moved(b, site, info);
+	if (b->how->holds)
+		emit_hold(b, site);
+}
+
+/* Clears the flag, then closes the line. Once the table is frozen the writer stays here for as long as
+ * it is read, so that its stack is that of the write that its line speaks of. */
+static void emit_clear(struct builder *b, const struct plan_site *site, struct stub_info *info)
+{
+	struct emit *e = &b->e;
+	unsigned line = line_register(site);
+	emit_moved(b, site, info);
+	emit_push(e, line);
+	emit_push(e, AMD64_RAX);
+	emit_push(e, AMD64_RDX);
+	emit_cmp32_at_imm(e, HEADER(frozen), 0);
+	size_t running = emit_branch(e, EMIT_EQUAL);
+	emit_push_saved(e);
+	emit_park(b);
+	emit_pop_saved(e);
+	size_t frozen = emit_jump(e);
+	emit_land(e, running);
+	emit_find_line(b, line);
+	emit_move_imm32(e, AMD64_RDX, RECORD_PROBES);
+	uint64_t again = emit_here(e);
+	emit_cmp_mem(e, line, LINE(g), AMD64_R14);
+	size_t found = emit_branch(e, EMIT_EQUAL);
+	emit_cmp_mem_imm(e, line, LINE(g), 0);
+	size_t none = emit_branch(e, EMIT_EQUAL);
+	emit_add_imm(e, line, sizeof(struct record));
+	emit_dec32(e, AMD64_RDX);
+	emit_branch_back(e, EMIT_NOT_EQUAL, again);
+	size_t nowhere = emit_jump(e);
+	emit_land(e, found);
+	/* a write that was in flight when the recorder came has no line of its own */
+	emit_cmp32_mem_imm(e, line, LINE(state), RECORD_IN_FLIGHT);
+	size_t other = emit_branch(e, EMIT_NOT_EQUAL);
+	emit_time(b, line, LINE(clear));
+	emit_store32_imm(e, line, LINE(state), RECORD_DONE);
+	emit_land(e, frozen);
+	emit_land(e, none);
+	emit_land(e, nowhere);
+	emit_land(e, other);
+	emit_pop(e, AMD64_RDX);
+	emit_pop(e, AMD64_RAX);
+	emit_pop(e, line);
+	emit_test32(e, site->temp_reg);
+}
+
+/* Called in the place of a fatal function: freezes the table, tells who waits for that, and goes on
+ * to fatal as if nothing had been. */
+static void emit_fatal(struct builder *b, uint64_t callee)
+{
+	struct emit *e = &b->e;
+	emit_push_saved(e);
+	emit_zero(e, AMD64_RAX);
+	emit_move_imm32(e, AMD64_RCX, 1);
+	emit_lock_cmpxchg32_at(e, HEADER(frozen), AMD64_RCX);
+	size_t second = emit_branch(e, EMIT_NOT_EQUAL);
+	emit_rdtsc(e);
+	emit_store_at(e, HEADER(frozen_at), AMD64_RAX);
+	emit_store_at(e, HEADER(detector_g), AMD64_R14);
+	emit_load(e, AMD64_RAX, AMD64_R14, b->plan->goid_offset);
+	emit_store_at(e, HEADER(detector_goid), AMD64_RAX);
+	emit_lea(e, AMD64_RAX, AMD64_RSP, 8 * sizeof(wait_saved));
+	emit_store_at(e, HEADER(detector_sp), AMD64_RAX);
+	emit_load(e, AMD64_RAX, AMD64_RAX, 0);
+	emit_store_at(e, HEADER(detector_return), AMD64_RAX);
+	emit_lea_at(e, AMD64_RAX, callee);
+	emit_store_at(e, HEADER(detector_callee), AMD64_RAX);
+	emit_move_imm32(e, AMD64_RAX, SYS_gettid);
+	emit_syscall(e);
+	static_assert(offsetof(struct records_header, pad1) ==
+			      offsetof(struct records_header, detector_thread) + 4,
+		      "eight bytes are stored");
+	emit_store_at(e, HEADER(detector_thread), AMD64_RAX);
+	emit_store32_imm_at(e, HEADER(freeze), FREEZE_FROZEN);
+	/* futex(&freeze, FUTEX_WAKE, all) */
+	emit_move_imm32(e, AMD64_RAX, SYS_futex);
+	emit_lea_at(e, AMD64_RDI, HEADER(freeze));
+	emit_move_imm32(e, AMD64_RSI, FUTEX_WAKE);
+	emit_move_imm32(e, AMD64_RDX, INT32_MAX);
+	emit_syscall(e);
+	emit_land(e, second);
+	emit_park(b);
+	emit_pop_saved(e);
+}
+
+/* A jump or call from addr to the stub that begins at to. */
+static void make_patch(const struct plan_site *site, uint64_t bias, uint64_t to, struct patch *ret)
+{
+	int32_t distance = (int32_t)(to - (site->addr + bias + PLAN_PATCH_SIZE));
+	*ret = (struct patch){.addr = site->addr + bias,
+			      .interior = site->interior ? site->interior + bias : 0};
+	memcpy(ret->old, site->original, PLAN_PATCH_SIZE);
+	/* jmp rel32, call rel32 */
+	ret->new[0] = site->kind == PLAN_FATAL ? 0xe8 : 0xe9;
+	memcpy(ret->new + 1, &distance, 4);
+}
+
+static bool within_reach(uint64_t a, uint64_t b)
+{
+	uint64_t distance = a > b ? a - b : b - a;
+	return distance < (UINT64_C(1) << 31) - STUBS_SIZE_MAX;
+}
+
+/* The stub of a site: its own, or for calls of one fatal function the common one. */
+static uint64_t stub_of(struct builder *b, const struct plan_site *site, struct stubs_index *index)
+{
+	struct emit *e = &b->e;
+	uint64_t bias = b->how->bias;
+	for (size_t i = 0; i < index->count && site->kind == PLAN_FATAL; i++)
+		if (index->list[i].moved == index->list[i].moved_end &&
+		    index->list[i].site == site->callee + bias)
+			return e->addr + index->list[i].start;
+	struct stub_info info = {
+		.start = (uint32_t)e->len,
+		.site = (site->kind == PLAN_FATAL ? site->callee : site->addr) + bias,
+		.back = (site->kind == PLAN_FATAL ? site->callee : site->end) + bias,
+	};
+	if (site->kind == PLAN_SET) {
+		emit_set(b, site, &info);
+	} else if (site->kind == PLAN_CLEAR) {
+		emit_clear(b, site, &info);
+	} else {
+		emit_fatal(b, site->callee + bias);
+		info.moved = info.moved_end = (uint32_t)e->len;
+	}
+	emit_jump_to(e, info.back);
+	info.end = (uint32_t)e->len;
+	index->list[index->count++] = info;
+	return e->addr + info.start;
+}
+
+enum status stubs_build(const struct plan *plan, const struct stubs_options *options,
+			struct stubs *ret, struct error *err)
+{
+	struct stubs stubs = {.size = STUBS_SIZE_MAX};
+	size_t index_size = sizeof(struct stubs_index) + plan->count * sizeof(struct stub_info);
+	struct builder b = {.plan = plan, .how = options};
+	uint64_t size = records_size(options->line_bits);
+	if (index_size > STUBS_SIZE_MAX / 2 ||
+	    !within_reach(options->addr, plan->text + options->bias) ||
+	    !within_reach(options->addr, plan->etext + options->bias) ||
+	    !within_reach(options->addr, options->table) ||
+	    !within_reach(options->addr, options->table + size))
+		return error_set(err, ERROR_LIMIT,
+				 "the recorder's code is out of the program's reach");
+	if (!(stubs.bytes = calloc(1, STUBS_SIZE_MAX)) ||
+	    !(stubs.patches = calloc(plan->count, sizeof(*stubs.patches)))) {
+		stubs_done(&stubs);
+		return error_nomem(err);
+	}
+	struct stubs_index *index = (struct stubs_index *)stubs.bytes;
+	b.e = (struct emit){.buf = stubs.bytes,
+			    .len = index_size,
+			    .cap = STUBS_SIZE_MAX,
+			    .addr = options->addr};
+	for (size_t i = 0; i < plan->count; i++) {
+		uint64_t to = stub_of(&b, &plan->list[i], index);
+		make_patch(&plan->list[i], options->bias, to, &stubs.patches[stubs.patch_count++]);
+	}
+	if (b.e.failed) {
+		stubs_done(&stubs);
+		return error_set(err, ERROR_LIMIT, "the recorder's code does not fit");
+	}
+	stubs.size = b.e.len;
+	*ret = stubs;
+	return OK;
+}
+
+void stubs_done(struct stubs *stubs)
+{
+	free(stubs->bytes);
+	free(stubs->patches);
+	*stubs = (struct stubs){0};
+}
+
+/* Whether the instruction of code pushes or pops a register; *ret_reg is its DWARF number. */
+static int stack_move(const uint8_t *code, const struct insn *insn, unsigned *ret_reg)
+{
+	static const uint8_t dwarf[] = {AMD64_RAX, AMD64_RCX, AMD64_RDX, AMD64_RBX,
+					AMD64_RSP, AMD64_RBP, AMD64_RSI, AMD64_RDI};
+	bool high = code[0] == 0x41;
+	uint8_t opcode = code[high];
+	if (insn->length != 1u + high || opcode < 0x50 || opcode > 0x5f)
+		return 0;
+	*ret_reg = high ? 8u + (opcode & 7) : dwarf[opcode & 7];
+	return opcode < 0x58 ? 1 : -1;
+}
+
+/* What a stub has pushed at one place; it never has more on the stack. */
+enum { PUSHED_MAX = 16 };
+
+static bool settle_in(const uint8_t *stubs, uint64_t addr, const struct stub_info *info,
+		      bool (*read)(void *context, uint64_t addr, uint64_t *ret), void *context,
+		      struct regs *regs)
+{
+	unsigned pushed[PUSHED_MAX], depth = 0, reg;
+	uint64_t pc = regs->pc - addr;
+	/* Each stub is written so that in the order of its bytes, too, pushes and pops match. */
+	for (uint64_t at = info->start; at < pc;) {
+		struct insn insn;
+		if (!insn_decode_flow(ARCH_AMD64, stubs + at, info->end - at, addr + at, &insn))
+			return false;
+		int move = stack_move(stubs + at, &insn, &reg);
+		if (move > 0 && depth == PUSHED_MAX)
+			return false;
+		if (move > 0)
+			pushed[depth++] = reg;
+		if (move < 0 && depth-- == 0)
+			return false;
+		at += insn.length;
+	}
+	struct regs settled = *regs;
+	/* the first push of a register has what the program had in it */
+	for (unsigned i = depth; i-- > 0;)
+		if (!read(context, regs->sp + 8 * (depth - 1 - i), &settled.r[pushed[i]]))
+			return false;
+	settled.sp = settled.r[AMD64_RSP] = regs->sp + 8 * depth;
+	settled.fp = settled.r[AMD64_RBP];
+	if (pc < info->moved)
+		settled.pc = info->site;
+	else if (pc < info->moved_end)
+		settled.pc = info->site + (pc - info->moved);
+	else
+		settled.pc = info->back;
+	settled.r[AMD64_RIP] = settled.pc;
+	*regs = settled;
+	return true;
+}
+
+bool stubs_settle(const uint8_t *stubs, size_t n, uint64_t addr,
+		  bool (*read)(void *context, uint64_t addr, uint64_t *ret), void *context,
+		  struct regs *regs)
+{
+	struct stubs_index index;
+	if (n < sizeof(index) || regs->pc < addr || regs->pc - addr >= n)
+		return false;
+	memcpy(&index, stubs, sizeof(index));
+	if (index.count > (n - sizeof(index)) / sizeof(struct stub_info))
+		return false;
+	for (size_t i = 0; i < index.count; i++) {
+		struct stub_info info;
+		memcpy(&info, stubs + sizeof(index) + i * sizeof(info), sizeof(info));
+		if (info.start <= info.moved && info.moved <= info.moved_end &&
+		    info.moved_end <= info.end && info.end <= n && regs->pc - addr >= info.start &&
+		    regs->pc - addr < info.end)
+			return settle_in(stubs, addr, &info, read, context, regs);
+	}
+	return false;
+}

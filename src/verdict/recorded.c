@@ -1,0 +1,165 @@
+#include "verdict/recorded.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+
+enum {
+	/* A write that ended longer ago than this before the freeze was not the one that the check
+	 * saw: 20,000 ticks are 5 to 10 us, the way from check to freeze takes 0.1. */
+	JUST_TICKS = 20000,
+};
+
+/* A flag that stays set after a write was broken off (a recovered fault in the middle of it) looks
+ * in flight for ever: longer than 2^35 ticks, ten seconds, no write takes. */
+static const uint64_t STALE_TICKS = UINT64_C(1) << 35;
+
+static const struct record *own_record(const struct records *records)
+{
+	for (size_t i = 0; i < records->count; i++)
+		if (records->list[i].g == records->header.detector_g)
+			return &records->list[i];
+	return NULL;
+}
+
+bool recorded_own_map(const struct records *records, uint64_t *ret)
+{
+	const struct record *own = own_record(records);
+	if (!records->header.frozen || !own || own->state != RECORD_IN_FLIGHT)
+		return false;
+	*ret = own->map;
+	return true;
+}
+
+/* How a line of another goroutine on the same map stands to the freeze. */
+static bool judge_record(const struct records *records, const struct record *own,
+			 const struct record *record, struct recorded *ret)
+{
+	const struct records_header *h = &records->header;
+	bool times = h->flags & RECORDS_TIMES;
+	*ret = (struct recorded){.record = record};
+	if (record->state == RECORD_IN_FLIGHT) {
+		ret->how = RECORDED_IN_FLIGHT;
+		/* set after the freeze: the line was being written as the table froze */
+		if (times && record->set > h->frozen_at)
+			return false;
+		ret->age = times ? h->frozen_at - record->set : 0;
+		return ret->age < STALE_TICKS;
+	}
+	if (record->state != RECORD_DONE || !times || record->set > h->frozen_at)
+		return false;
+	if (record->clear >= h->frozen_at) {
+		ret->how = RECORDED_IN_FLIGHT;
+		ret->age = h->frozen_at - record->set;
+		return ret->age < STALE_TICKS;
+	}
+	ret->age = h->frozen_at - record->clear;
+	if (own && own->state == RECORD_IN_FLIGHT && own->map == record->map &&
+	    record->clear >= own->set) {
+		ret->how = RECORDED_OVERLAPS;
+		return true;
+	}
+	ret->how = RECORDED_JUST_ENDED;
+	return ret->age < JUST_TICKS;
+}
+
+static int best_first(const void *a, const void *b)
+{
+	const struct recorded *x = a, *y = b;
+	if (x->how != y->how)
+		return (int)x->how - (int)y->how;
+	/* in flight: the older one is the likelier to be what the check saw */
+	bool in_flight = x->how == RECORDED_IN_FLIGHT;
+	if (x->age != y->age)
+		return (x->age < y->age) == in_flight ? 1 : -1;
+	return x->record->goid < y->record->goid ? -1 : x->record->goid > y->record->goid;
+}
+
+size_t recorded_find(const struct records *records, const struct goroutines *goroutines,
+		     uint64_t map, struct recorded ret[RECORDED_MAX])
+{
+	const struct record *own = own_record(records);
+	size_t count = 0;
+	if (!records->header.frozen)
+		return 0;
+	for (size_t i = 0; i < records->count && count < RECORDED_MAX; i++) {
+		const struct record *record = &records->list[i];
+		const struct goroutine *g = goroutines_by_g(goroutines, record->g);
+		if (record->map == map && record->g != records->header.detector_g && g &&
+		    g->id == record->goid && judge_record(records, own, record, &ret[count]))
+			count++;
+	}
+	qsort(ret, count, sizeof(*ret), best_first);
+	return count;
+}
+
+static bool push_kept(struct runtime *rt, struct frames *frames, uint64_t pc, bool is_exact)
+{
+	struct frame frame = {.pc = pc, .lookup_pc = is_exact ? pc : pc - 1, .is_exact = is_exact};
+	frame.has_function = pclntab_find(rt->pclntab, frame.lookup_pc, &frame.function);
+	return ARRAY_PUSH(frames->list, frames->count, frames->cap, frame);
+}
+
+/* Where in the living stack the kept callers from number k on stand one after the other. */
+static bool find_tail(const struct frames *live, const uint64_t *callers, size_t count, size_t k,
+		      size_t *ret)
+{
+	for (size_t at = 0; at < live->count; at++) {
+		size_t n = 0;
+		while (k + n < count && at + n < live->count &&
+		       live->list[at + n].pc == callers[k + n])
+			n++;
+		if (k + n == count || (n > 0 && at + n == live->count)) {
+			*ret = at;
+			return true;
+		}
+	}
+	return false;
+}
+
+enum status recorded_frames(struct runtime *rt, const struct records *records,
+			    const struct record *record, const struct goroutine *goroutine,
+			    struct frames *ret, bool *ret_live, struct error *err)
+{
+	struct stack_walk walk = STACK_WALK_INIT;
+	struct frames live = {0}, frames = {0};
+	size_t count = 0, tail = 0, k = 0;
+	bool has_tail = false;
+	while (count < RECORD_CALLERS && record->callers[count])
+		count++;
+	/* A stack that cannot be had leaves what was kept. */
+	if (frames_collect(&walk, rt, goroutine, FRAMES_REPORT_MAX, &live, NULL) != OK)
+		frames_done(&live);
+	stack_walk_done(&walk);
+	for (; k < count && !has_tail; k += !has_tail)
+		has_tail = find_tail(&live, record->callers, count, k, &tail);
+	struct function fn;
+	uint64_t site = record_site(records, record);
+	/* Still in that very call: the frame below the first caller is the map function's own. */
+	bool is_inside = has_tail && k == 0 && tail > 0 && pclntab_find(rt->pclntab, site, &fn) &&
+			 live.list[tail - 1].has_function &&
+			 live.list[tail - 1].function.entry == fn.entry;
+	if (is_inside) {
+		*ret = live;
+		*ret_live = true;
+		return OK;
+	}
+	bool ok = push_kept(rt, &frames, site, true);
+	for (size_t i = 0; i < k && ok; i++)
+		ok = push_kept(rt, &frames, record->callers[i], false);
+	for (size_t i = tail; i < live.count && ok && has_tail; i++) {
+		struct frame frame = live.list[i];
+		frame.regs = NULL;
+		ok = ARRAY_PUSH(frames.list, frames.count, frames.cap, frame);
+	}
+	frames.cut = has_tail ? live.cut : count == RECORD_CALLERS;
+	frames_done(&live);
+	if (!ok) {
+		frames_done(&frames);
+		return error_nomem(err);
+	}
+	*ret = frames;
+	*ret_live = false;
+	return OK;
+}

@@ -1,0 +1,54 @@
+/*
+ * What the recorder's table says about a crash: which other goroutine was writing the map as the check
+ * failed, and from where.
+ *
+ * The detector was inside its map function when the table froze. Another goroutine whose write of the
+ * same map was in flight at that time overlaps with it, whatever locks the two may hold: that is
+ * proven. A write that had ended by then overlaps if the detector's own write is known to have begun
+ * before that; else only if it ended just before and was the only one: between the check and the freeze
+ * lie a few instructions.
+ */
+#ifndef VERDICT_RECORDED_H
+#define VERDICT_RECORDED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "go/frames.h"
+#include "go/goroutine.h"
+#include "probe/records.h"
+
+enum recorded_how {
+	RECORDED_IN_FLIGHT, /* between set and clear as the table froze */
+	RECORDED_OVERLAPS, /* it ended after the detector's own write had begun */
+	RECORDED_JUST_ENDED, /* it ended just before the freeze, and no other did */
+};
+
+struct recorded {
+	const struct record *record;
+	enum recorded_how how;
+	uint64_t age; /* ticks from its set, or from its end, to the freeze; 0 without times */
+};
+
+/* At most this many others are looked at: every one is a proof by itself. */
+enum { RECORDED_MAX = 64 };
+
+/* The other writers of map at the freeze, best first; returns how many. Lines of goroutines that are
+ * gone or that have begun anew since are left out. */
+size_t recorded_find(const struct records *records, const struct goroutines *goroutines,
+		     uint64_t map, struct recorded ret[RECORDED_MAX]);
+
+/* The map that the detector was writing, by its own line: known where its exit check failed. */
+bool recorded_own_map(const struct records *records, uint64_t *ret);
+
+/* The stack that a record stands for: the instruction that set the flag, the callers that were kept,
+ * and beyond them what is still on the goroutine's stack. *ret_live says that the goroutine is still
+ * inside that call, so that all frames are its own. Frames without a stack pointer come from the
+ * record. The caller releases *ret by frames_done. */
+enum status recorded_frames(struct runtime *rt, const struct records *records,
+			    const struct record *record, const struct goroutine *goroutine,
+			    struct frames *ret, bool *ret_live, struct error *err);
+
+#endif

@@ -1,0 +1,86 @@
+#!/usr/bin/env bats
+# Programs under the recorder, as a user runs them.
+
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+  export DIR="$BATS_FILE_TMPDIR"
+  for version in 1.23 1.26; do
+    for program in structfield readwrite; do
+      "$SOURCE_DIR/tools/build-program" $version $program normal "$DIR/$version" >/dev/null
+    done
+  done
+  "$SOURCE_DIR/tools/build-program" 1.26 explicitpanic normal "$DIR" >/dev/null
+  "$SOURCE_DIR/tools/build-program" 1.26 healthylocks normal "$DIR" >/dev/null
+}
+
+@test "a race is proven, with both sides, after the program's own output" {
+  for version in 1.23 1.26; do
+    for program in structfield readwrite; do
+      run --separate-stderr "$MAPCRASH" run -- "$DIR/$version/$program"
+      echo "$version $program: $status"
+      echo "$stderr"
+      [ "$status" -eq 2 ]
+      [[ "$stderr" == *"fatal error: concurrent map"*"goroutine "*"fatal error: concurrent map"*"verdict   proven"* ]]
+      [[ "$stderr" == *"detector  goroutine "*"$program/main.go:"*"other     goroutine "*"$program/main.go:"* ]]
+    done
+  done
+}
+
+@test "the JSON report goes to standard output and fits its schema" {
+  "$MAPCRASH" run --json -- "$DIR/1.26/structfield" >"$DIR/report.json" 2>"$DIR/stderr" || [ $? -eq 2 ]
+  python3 -c '
+import json, sys, jsonschema
+report = json.load(open(sys.argv[1]))
+jsonschema.validate(report, json.load(open(sys.argv[2])))
+assert report["grade"] == "proven", report["grade"]
+assert not report["notes"], report["notes"]' "$DIR/report.json" "$SOURCE_DIR/docs/report.schema.json"
+  ! grep -q verdict "$DIR/stderr"
+}
+
+@test "--output writes the report into a file" {
+  run --separate-stderr "$MAPCRASH" run --output "$DIR/report" -- "$DIR/1.23/structfield"
+  grep -q "verdict   proven" "$DIR/report"
+  [[ "$stderr" != *"verdict   proven"* ]]
+}
+
+@test "exit status, arguments and standard output are the program's own" {
+  run --separate-stderr "$MAPCRASH" run "$DIR/explicitpanic"
+  [ "$status" -eq 2 ]
+  [[ "$stderr" == panic:* ]]
+  [[ "$stderr" != *verdict* ]]
+}
+
+@test "a signal that is sent to us reaches the program, and we end as it does" {
+  "$MAPCRASH" run -- "$DIR/healthylocks" >"$DIR/ready" 2>&1 3>&- &
+  pid=$!
+  until grep -q ready "$DIR/ready"; do sleep 0.1; done
+  kill -TERM $pid
+  status=0
+  wait $pid || status=$?
+  "$DIR/healthylocks" >"$DIR/ready2" 2>&1 3>&- &
+  pid=$!
+  until grep -q ready "$DIR/ready2"; do sleep 0.1; done
+  kill -TERM $pid
+  bare=0
+  wait $pid || bare=$?
+  [ "$status" -eq "$bare" ]
+}
+
+@test "what cannot be recorded is refused in one line, and not run" {
+  refused() { # PATTERN COMMAND...
+    local pattern=$1
+    shift
+    run --separate-stderr "$MAPCRASH" run -- "$@"
+    echo "status $status, stderr: $stderr"
+    [ "$status" -eq 2 ]
+    [ -z "$output" ]
+    [[ "$stderr" == *$pattern* ]]
+    [ "$(wc -l <<<"$stderr")" -eq 1 ]
+  }
+  refused "No such file" "$DIR/missing"
+  refused "not a Go program" /bin/echo hello
+  cp "$DIR/1.26/structfield" "$DIR/setuid"
+  chmod u+s "$DIR/setuid"
+  refused "setuid" "$DIR/setuid"
+}
