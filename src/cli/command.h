@@ -83,6 +83,7 @@ int map_run(const struct options *options);
 int code_run(const struct options *options);
 int run_run(const struct options *options);
 int layout_run(const struct options *options);
+int writers_run(const struct options *options);
 
 static inline bool option_given(const struct options *options, enum option_id id)
 {

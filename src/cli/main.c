@@ -74,6 +74,11 @@ const struct command commands[] = {
 	 "goes to standard error after the program's own output (--json: to standard output); "
 	 "exit\n"
 	 "status, signals and files are the program's own.\n"},
+	{"writers", writers_run, "TARGET [TYPE]", 1, 2, OPTIONS_TARGET,
+	 "the code that can write maps of a type",
+	 "TARGET is an executable, a core or a PID. TYPE is a map type by name (map[string]int) or "
+	 "by\n"
+	 "the address of its descriptor; without it, the writes of all maps are listed.\n"},
 	{0},
 };
 

@@ -1,26 +1,13 @@
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/command.h"
 #include "cli/session.h"
-#include "go/type.h"
 #include "report/map.h"
 #include "verdict/verdict.h"
 
 /* Entries that are shown where the command line does not say. */
 enum { ENTRIES_DEFAULT = 100 };
-
-static bool parse_addr(const char *text, uint64_t *ret)
-{
-	char *end;
-	errno = 0;
-	unsigned long long value = strtoull(text, &end, 16);
-	if (errno || end == text || *end || *text == '-' || !value)
-		return false;
-	*ret = value;
-	return true;
-}
 
 /* The type of the map at addr: that of the crash, or of a reference to it somewhere in memory. */
 static enum status find_type(struct session *s, uint64_t addr, uint64_t *ret)
@@ -60,20 +47,7 @@ static enum status find_type(struct session *s, uint64_t addr, uint64_t *ret)
 
 static enum status choose_type(struct session *s, const char *name, uint64_t addr, uint64_t *ret)
 {
-	uint64_t type;
-	struct type t;
-	if (!name)
-		return find_type(s, addr, ret);
-	if (!type_by_name(s->rt, name, &type) &&
-	    !(strncmp(name, "0x", 2) == 0 && parse_addr(name, &type)))
-		return error_set(&s->error, ERROR_NOT_FOUND, "the program has no type called %s",
-				 name);
-	if (type_read(s->rt, type, &t, &s->error) != OK)
-		return FAILED;
-	if (t.kind != KIND_MAP)
-		return error_set(&s->error, ERROR_MISMATCH, "%s is no map type", name);
-	*ret = type;
-	return OK;
+	return name ? session_map_type(s, name, ret) : find_type(s, addr, ret);
 }
 
 static bool check_was_complete(const struct check_report *report)
@@ -91,7 +65,7 @@ int map_run(const struct options *options)
 	if (!option_number(options, OPTION_LIMIT,
 			   option_given(options, OPTION_JSON) ? 0 : ENTRIES_DEFAULT, &limit))
 		return EXIT_USAGE;
-	if (!parse_addr(options->operands[1], &addr)) {
+	if (!operand_addr(options->operands[1], &addr)) {
 		fprintf(stderr, "mapcrash map: not an address: %s\n", options->operands[1]);
 		return EXIT_USAGE;
 	}

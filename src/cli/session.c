@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/nomem.h"
+#include "go/type.h"
 #include "report/escape.h"
 
 static int complain(const char *text)
@@ -124,4 +125,31 @@ bool option_number(const struct options *options, enum option_id id, uint64_t ab
 	}
 	*ret = value;
 	return true;
+}
+
+bool operand_addr(const char *text, uint64_t *ret)
+{
+	char *end;
+	errno = 0;
+	unsigned long long value = strtoull(text, &end, 16);
+	if (errno || end == text || *end || *text == '-' || !value)
+		return false;
+	*ret = value;
+	return true;
+}
+
+enum status session_map_type(struct session *s, const char *name, uint64_t *ret)
+{
+	uint64_t type;
+	struct type t;
+	if (!type_by_name(s->rt, name, &type) &&
+	    !(strncmp(name, "0x", 2) == 0 && operand_addr(name, &type)))
+		return error_set(&s->error, ERROR_NOT_FOUND, "the program has no type called %s",
+				 name);
+	if (type_read(s->rt, type, &t, &s->error) != OK)
+		return FAILED;
+	if (t.kind != KIND_MAP)
+		return error_set(&s->error, ERROR_MISMATCH, "%s is no map type", name);
+	*ret = type;
+	return OK;
 }

@@ -52,4 +52,10 @@ void session_done(struct session *s);
 bool option_number(const struct options *options, enum option_id id, uint64_t absent,
 		   uint64_t *ret);
 
+/* An address as an operand gives it, in hexadecimal with or without 0x; false when it is none, or 0. */
+bool operand_addr(const char *text, uint64_t *ret);
+
+/* The map type that is called name, or whose descriptor is at the address "0x..." that name is. */
+enum status session_map_type(struct session *s, const char *name, uint64_t *ret);
+
 #endif

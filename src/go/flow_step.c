@@ -333,10 +333,55 @@ static void step_stores(struct dataflow *flow, const struct insn *insn, struct f
 	}
 }
 
+/* The stores of arm64's stp: a and b go to the address first and behind it. */
+static void step_pair_store(struct dataflow *flow, struct flow_state *state, flow_id first,
+			    flow_id a, flow_id b)
+{
+	struct flow_value to = *dataflow_value(flow, first);
+	flow_id base = to.kind == FLOW_OFFSET ? to.base : first;
+	int64_t n = to.kind == FLOW_OFFSET ? to.n : 0;
+	if (dataflow_value(flow, base)->kind == FLOW_RESULT) {
+		flow_note_store(flow, base, n, a);
+		flow_note_store(flow, base, n + 8, b);
+	}
+	if (to.kind == FLOW_FRAME) {
+		set_slot(state, to.n, 8, a);
+		set_slot(state, to.n + 8, 8, b);
+	} else {
+		forget_objects(flow, state);
+	}
+	if (to.kind == FLOW_ELEMENT && dataflow_value(flow, to.base)->kind == FLOW_FRAME)
+		state->slot_count = 0;
+}
+
+/* arm64's loads and stores of two registers, which spill arguments and take them back. */
+static void step_pair(struct dataflow *flow, const struct insn *insn, struct flow_state *state)
+{
+	const struct insn_operand *src = insn->src;
+	bool loads = insn->mem[0].read;
+	flow_id first = flow_address(flow, insn, state, &insn->mem[0]);
+	flow_id a = loads ? load(flow, state, first, 8) : operand_value(flow, insn, state, &src[0]);
+	flow_id b = loads ? load(flow, state, flow_add(flow, first, 8), 8)
+			  : operand_value(flow, insn, state, &src[1]);
+	if (!loads)
+		step_pair_store(flow, state, first, a, b);
+	for (unsigned r = 0; r < 33; r++)
+		if (insn->writes & 1ULL << r)
+			state->regs[r] = 0;
+	if (loads && src[0].kind == INSN_REG)
+		state->regs[src[0].reg] = a;
+	if (loads && src[1].kind == INSN_REG)
+		state->regs[src[1].reg] = b;
+}
+
 bool flow_step(struct dataflow *flow, const struct insn *insn, struct flow_state *state)
 {
 	if (insn->flow == INSN_CALL)
 		return step_call(flow, insn, state);
+	if (insn->op == INSN_PAIR) {
+		step_pair(flow, insn, state);
+		return true;
+	}
 	flow_id value = result_value(flow, insn, state);
 	bool has_value = insn->op == INSN_MOVE;
 	step_stores(flow, insn, state, value, has_value);

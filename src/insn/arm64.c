@@ -337,6 +337,11 @@ static bool pair(uint32_t word, struct insn *insn)
 	access(insn, rn, mode == 1 ? 0 : disp, size * 2, load);
 	if (!vector)
 		*(load ? &insn->writes : &insn->reads) |= data_reg(rt) | data_reg(rt2);
+	if (!vector && opc == 2) {
+		insn->op = INSN_PAIR;
+		insn->src[0] = reg_operand(rt, 8);
+		insn->src[1] = reg_operand(rt2, 8);
+	}
 	if (mode & 1)
 		insn->writes |= address_reg(rn);
 	return true;

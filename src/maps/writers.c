@@ -4,8 +4,9 @@
 
 #include "base/arch.h"
 #include "base/array.h"
-#include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/u64set.h"
+#include "go/references.h"
 #include "go/type.h"
 #include "insn/insn.h"
 
@@ -79,6 +80,13 @@ static const uint8_t *code_of(struct runtime *rt, const struct function *fn)
 	return memory_view(rt->target->memory, fn->entry, (size_t)(fn->end - fn->entry));
 }
 
+/* Whether a type is the stand-in that generic code has for several: map[go.shape.string]int. */
+static bool is_shape(struct runtime *rt, uint64_t type)
+{
+	const char *name = type_name(rt, type);
+	return name && strstr(name, "go.shape.");
+}
+
 /* Appends the calls in fn, decoded into *code where it has any. */
 static enum status sites_in_code(struct runtime *rt, const struct map_callees *callees,
 				 const struct function *fn, bool writes_only,
@@ -104,6 +112,8 @@ static enum status sites_in_code(struct runtime *rt, const struct map_callees *c
 					   &arg) &&
 		    arg.source == ARGUMENT_CONSTANT)
 			site.type = arg.value;
+		if (site.type && is_shape(rt, site.type))
+			site.how = SITE_SHAPE;
 		if (!ARRAY_PUSH(ret->list, ret->count, ret->cap, site))
 			return error_nomem(err);
 	}
@@ -118,59 +128,49 @@ enum status map_sites_in_function(struct runtime *rt, const struct map_callees *
 	return sites_in_code(rt, callees, fn, writes_only, &code, ret, err);
 }
 
-/* Whether the word of code at p (n bytes left) looks like a direct call of a map function. */
-static bool calls_map_function(enum arch arch, const uint8_t *p, size_t n, uint64_t addr,
-			       const struct map_callees *callees)
+struct program_search {
+	struct runtime *rt;
+	const struct map_callees *callees;
+	uint64_t type;
+	bool writes_only;
+	struct function_code *code;
+	struct map_sites *sites;
+};
+
+/* Appends the sites in fn that may be of the type that is searched for. */
+static enum status search_function(void *context, const struct function *fn, struct error *err)
 {
-	if (arch == ARCH_AMD64)
-		return n >= 5 && p[0] == 0xe8 &&
-		       find_callee(callees, addr + 5 + (uint64_t)(int32_t)load_u32(p + 1));
-	uint32_t word = n >= 4 ? load_u32(p) : 0;
-	if (word >> 26 != 0x25) /* bl */
-		return false;
-	int64_t words = (int64_t)((uint64_t)word << 38) >> 38;
-	return find_callee(callees, addr + (uint64_t)(words * 4)) != NULL;
+	struct program_search *s = context;
+	struct map_sites *sites = s->sites;
+	size_t kept = sites->count;
+	if (sites_in_code(s->rt, s->callees, fn, s->writes_only, &s->code, sites, err) != OK)
+		return FAILED;
+	for (size_t k = kept; k < sites->count; k++)
+		if (!s->type || !sites->list[k].type ||
+		    map_types_alike(s->rt, sites->list[k].type, s->type))
+			sites->list[kept++] = sites->list[k];
+	sites->count = kept;
+	return OK;
 }
 
-/* The text is looked through for call instructions byte by byte first, and only functions with a hit
- * are decoded: a hit in the middle of an instruction costs time, never a wrong answer. */
 enum status map_sites_in_program(struct runtime *rt, const struct map_callees *callees,
 				 uint64_t type, bool writes_only, struct map_sites *ret,
 				 struct error *err)
 {
-	uint64_t text = rt->module.text, etext = rt->module.etext;
-	if (etext <= text || !callees->count)
-		return OK;
-	const uint8_t *code = memory_view(rt->target->memory, text, (size_t)(etext - text));
-	AUTO_FUNCTION_CODE struct function_code *function = NULL;
-	if (!code)
-		return error_at(err, ERROR_FAULT, text, "the program's code is not at hand");
-	enum arch arch = rt->target->arch;
-	size_t step = arch == ARCH_AMD64 ? 1 : 4, size = (size_t)(etext - text);
-	for (size_t i = 0; i < size; i += step) {
-		if (arch == ARCH_AMD64) {
-			const uint8_t *hit = memchr(code + i, 0xe8, size - i);
-			if (!hit)
-				break;
-			i = (size_t)(hit - code);
-		}
-		struct function fn;
-		if (!calls_map_function(arch, code + i, size - i, text + i, callees) ||
-		    !pclntab_find(rt->pclntab, text + i, &fn))
-			continue;
-		size_t before = ret->count;
-		if (sites_in_code(rt, callees, &fn, writes_only, &function, ret, err) != OK)
-			return FAILED;
-		size_t kept = before;
-		for (size_t k = before; k < ret->count; k++)
-			if (!type || !ret->list[k].type ||
-			    map_types_alike(rt, ret->list[k].type, type))
-				ret->list[kept++] = ret->list[k];
-		ret->count = kept;
-		if (fn.end > text + i + 1 && fn.end <= etext)
-			i = (size_t)(fn.end - text) - step;
-	}
-	return OK;
+	struct program_search search = {.rt = rt,
+					.callees = callees,
+					.type = type,
+					.writes_only = writes_only,
+					.sites = ret};
+	struct u64set entries = U64SET_INIT;
+	for (size_t i = 0; i < callees->count; i++)
+		u64set_add(&entries, callees->list[i].entry);
+	enum status status = entries.failed ? error_nomem(err)
+					    : functions_referring(rt, &entries, true,
+								  search_function, &search, err);
+	u64set_done(&entries);
+	function_code_free(search.code);
+	return status;
 }
 
 void map_sites_done(struct map_sites *sites)
@@ -179,13 +179,119 @@ void map_sites_done(struct map_sites *sites)
 	*sites = (struct map_sites){0};
 }
 
+/* A site in a method of reflect.Value, by the entry of the method. */
+struct reflect_method {
+	uint64_t entry;
+	struct map_site site;
+};
+
+struct reflect_search {
+	struct runtime *rt;
+	struct reflect_method *methods;
+	size_t method_count, method_cap;
+	struct function_code *code;
+	struct map_sites sites;
+};
+
+static enum status search_reflect(void *context, const struct function *fn, struct error *err)
+{
+	struct reflect_search *s = context;
+	const struct direct_call *calls;
+	/* The wrapper for pointers calls the method for values, on behalf of others. */
+	if (fn->is_wrapper || !function_code_read(s->rt, fn, &s->code))
+		return OK;
+	size_t count = function_code_calls(s->code, &calls);
+	for (size_t i = 0; i < count; i++) {
+		for (size_t k = 0; k < s->method_count; k++) {
+			if (calls[i].target != s->methods[k].entry)
+				continue;
+			struct map_site site = s->methods[k].site;
+			site.call = calls[i].addr;
+			site.next = calls[i].next;
+			site.function = fn->index;
+			site.how = SITE_REFLECT;
+			if (!ARRAY_PUSH(s->sites.list, s->sites.count, s->sites.cap, site))
+				return error_nomem(err);
+		}
+	}
+	return OK;
+}
+
+/* Keeps the method that fn is, with one site for each operation. */
+static bool add_method(struct reflect_search *s, const struct function *fn,
+		       const struct map_site *site)
+{
+	struct reflect_method method = {fn->entry, *site};
+	method.site.callee.type_word = 0; /* Value.typ, the first word of the receiver */
+	for (size_t i = 0; i < s->method_count; i++)
+		if (s->methods[i].entry == fn->entry &&
+		    s->methods[i].site.operation == site->operation)
+			return true;
+	return ARRAY_PUSH(s->methods, s->method_count, s->method_cap, method);
+}
+
+static int by_call(const void *a, const void *b)
+{
+	const struct map_site *x = a, *y = b;
+	if (x->call != y->call)
+		return x->call < y->call ? -1 : 1;
+	return (x->operation > y->operation) - (x->operation < y->operation);
+}
+
+enum status map_sites_resolve_reflect(struct runtime *rt, struct map_sites *sites,
+				      struct error *err)
+{
+	struct reflect_search search = {.rt = rt};
+	struct u64set entries = U64SET_INIT;
+	enum status status = OK;
+	for (size_t i = 0; i < sites->count && status == OK; i++) {
+		struct map_site site = sites->list[i];
+		struct function fn;
+		bool is_method = !site.type && pclntab_at(rt->pclntab, site.function, &fn) &&
+				 strncmp(fn.name, "reflect.Value.", 14) == 0;
+		if (is_method)
+			u64set_add(&entries, fn.entry);
+		bool ok = is_method ? add_method(&search, &fn, &site)
+				    : ARRAY_PUSH(search.sites.list, search.sites.count,
+						 search.sites.cap, site);
+		if (!ok || entries.failed)
+			status = error_nomem(err);
+	}
+	if (status == OK)
+		status = functions_referring(rt, &entries, true, search_reflect, &search, err);
+	if (status == OK) {
+		map_sites_done(sites);
+		if (search.sites.count)
+			qsort(search.sites.list, search.sites.count, sizeof(*sites->list), by_call);
+		*sites = search.sites;
+	} else {
+		map_sites_done(&search.sites);
+	}
+	free(search.methods);
+	function_code_free(search.code);
+	u64set_done(&entries);
+	return status;
+}
+
+/* Whether values of the two types have one shape, as far as size and kind tell. */
+static bool have_shape(struct runtime *rt, uint64_t a, uint64_t b)
+{
+	struct type x, y;
+	return type_read(rt, a, &x, NULL) == OK && type_read(rt, b, &y, NULL) == OK &&
+	       x.kind == y.kind && x.size == y.size && x.ptr_bytes == y.ptr_bytes;
+}
+
 bool map_types_alike(struct runtime *rt, uint64_t a, uint64_t b)
 {
 	struct map_type x, y;
 	if (a == b)
 		return true;
-	return type_read_map(rt, a, &x, NULL) == OK && type_read_map(rt, b, &y, NULL) == OK &&
-	       x.type.key == y.type.key && x.type.elem == y.type.elem && x.bucket == y.bucket;
+	if (type_read_map(rt, a, &x, NULL) != OK || type_read_map(rt, b, &y, NULL) != OK)
+		return false;
+	if (x.type.key == y.type.key && x.type.elem == y.type.elem && x.bucket == y.bucket)
+		return true;
+	return is_shape(rt, a) != is_shape(rt, b) && have_shape(rt, x.type.key, y.type.key) &&
+	       have_shape(rt, x.type.elem, y.type.elem);
 }
 
 /* The function whose entry, or whose function value, the instruction takes the address of; 0. A

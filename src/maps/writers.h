@@ -17,6 +17,14 @@
 #include "go/runtime.h"
 #include "maps/call.h"
 
+/* What a site's type rests on. */
+enum site_how {
+	SITE_CODE, /* a constant in the code; type 0: it is none */
+	SITE_SHAPE, /* a constant that stands for all types of one shape: generic code before 1.20 */
+	SITE_DICTIONARY, /* one of those that callers of generic code hand in (maps/generic.h) */
+	SITE_REFLECT, /* what a reflect.Value is of that a method of its writes; type 0: of any */
+};
+
 struct map_site {
 	uint64_t call; /* address of the call instruction */
 	uint64_t next; /* its return address */
@@ -24,6 +32,7 @@ struct map_site {
 	enum operation operation;
 	struct map_function callee; /* where its arguments are */
 	uint64_t type; /* map type descriptor, 0: not a constant in the code */
+	enum site_how how;
 };
 
 struct map_sites {
@@ -53,8 +62,13 @@ enum status map_sites_in_program(struct runtime *rt, const struct map_callees *c
 				 struct error *err);
 void map_sites_done(struct map_sites *sites);
 
-/* One map type may stand for another in a conversion (http.Header, textproto.MIMEHeader): whether the
- * two descriptors lay out the same map. */
+/* Puts the calls of reflect.Value's methods in place of the sites in those methods, which write maps of
+ * any type. */
+enum status map_sites_resolve_reflect(struct runtime *rt, struct map_sites *sites,
+				      struct error *err);
+
+/* One map type may stand for another in a conversion (http.Header, textproto.MIMEHeader), and that of a
+ * shape for all that have it: whether the two descriptors may be of the same map. */
 bool map_types_alike(struct runtime *rt, uint64_t a, uint64_t b);
 
 /* A function that another one calls, or hands on as a function value. */

@@ -153,6 +153,23 @@ static void locked_and_atomic_operations_say_so(void **state)
 	assert_int_equal(exclusive.writes, 1 << 5);
 }
 
+static void a_pair_names_both_registers(void **state)
+{
+	(void)state;
+	struct insn load = arm64(0xa94087e0); /* ldp x0,x1,[sp,#8] */
+	assert_int_equal(load.op, INSN_PAIR);
+	assert_int_equal(load.src[0].reg, 0);
+	assert_int_equal(load.src[1].reg, 1);
+	expect_mem(&load, 0, true, false, ARM64_SP, 8, 16);
+	struct insn store = arm64(0xa9007c41); /* stp x1,xzr,[x2] */
+	assert_int_equal(store.op, INSN_PAIR);
+	assert_int_equal(store.src[0].reg, 1);
+	assert_int_equal(store.src[1].kind, INSN_IMM);
+	assert_int_equal(store.src[1].imm, 0);
+	expect_mem(&store, 0, false, true, 2, 0, 16);
+	assert_int_equal(arm64(0x29400440).op, INSN_OTHER); /* ldp w0,w1,[x2] */
+}
+
 static void branches_tell_what_they_ask(void **state)
 {
 	(void)state;
@@ -308,6 +325,7 @@ int main(void)
 		cmocka_unit_test(what_only_names_an_address_accesses_nothing),
 		cmocka_unit_test(a_pc_relative_access_has_its_address),
 		cmocka_unit_test(locked_and_atomic_operations_say_so),
+		cmocka_unit_test(a_pair_names_both_registers),
 		cmocka_unit_test(branches_tell_what_they_ask),
 		cmocka_unit_test(traps_end_the_flow_and_system_calls_do_not),
 		cmocka_unit_test(bit_masks_of_arm64_are_decoded),

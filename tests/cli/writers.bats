@@ -1,0 +1,48 @@
+#!/usr/bin/env bats
+# mapcrash writers: the code that can write maps. tests/writers holds what it says against the truth.
+
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+  export DIR="$BATS_FILE_TMPDIR"
+  for program in generics genericset structfield; do
+    "$SOURCE_DIR/tools/build-program" 1.26 "$program" normal "$DIR" >/dev/null
+  done
+}
+
+@test "writers lists the writes of a type with function, file, line and operation" {
+  run "$MAPCRASH" writers "$DIR/genericset" 'main.Set[int]'
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"main.Set[int] (0x"* ]]
+  [[ "$output" =~ "  assign  main.Set[go.shape.int].Add".*"genericset/main.go:15" ]]
+  [[ "$output" =~ "  delete  main.Set[go.shape.int].Remove".*"genericset/main.go:19" ]]
+  [[ "$output" =~ "inlined into main.adder" ]]
+  [[ "$output" != *"go.shape.string"* ]]
+}
+
+@test "writers without a type lists all, and says of which type each is" {
+  run "$MAPCRASH" writers "$DIR/generics"
+  [ "$status" -eq 0 ]
+  [[ "$output" =~ "maps are written at "[0-9]+" places, 0 of them of more than one type" ]]
+  [[ "$output" =~ "main.go:33  map[string]main.price" ]]
+}
+
+@test "writers' JSON fits its schema" {
+  for arguments in "$DIR/generics" "$DIR/genericset main.Set[int]"; do
+    # shellcheck disable=SC2086 # two words
+    "$MAPCRASH" writers --json $arguments >"$DIR/writers.json"
+    python3 -c '
+import json, sys, jsonschema
+jsonschema.validate(json.load(open(sys.argv[1])), json.load(open(sys.argv[2])))' \
+      "$DIR/writers.json" "$SOURCE_DIR/docs/writers.schema.json"
+  done
+}
+
+@test "writers of a type that is not there, or is no map, says so" {
+  run --separate-stderr "$MAPCRASH" writers "$DIR/structfield" 'map[string]nothing'
+  [ "$status" -eq 2 ]
+  [[ "$stderr" == *"no type called map[string]nothing"* ]]
+  run --separate-stderr "$MAPCRASH" writers "$DIR/structfield" string
+  [ "$status" -eq 2 ]
+  [[ "$stderr" == *"string is no map type"* ]]
+}
