@@ -36,6 +36,7 @@ enum option_id {
 	OPTION_MAP,
 	OPTION_NO_TSC,
 	OPTION_OUTPUT,
+	OPTION_LOG,
 	OPTION_COUNT,
 };
 

@@ -21,12 +21,18 @@ int explain_run(const struct options *options)
 	struct verdict verdict;
 	if (verdict_judge(s.rt, &how, &verdict, &s.error) != OK)
 		return session_fail(&s);
+	struct log_verdict log = {0};
+	if (options->value[OPTION_LOG] && log_join(&s, &verdict, &log) != OK) {
+		verdict_done(&verdict);
+		return session_fail(&s);
+	}
 	if (s.json)
 		explain_json(stdout, s.rt, &s.source, &verdict);
 	else
 		explain_text(&s.page, s.rt, &s.source, &verdict);
 	bool found = verdict.cause == CAUSE_RACE || verdict.cause == CAUSE_CORRUPTION;
 	verdict_done(&verdict);
+	log_verdict_done(&log);
 	status = session_end(&s);
 	if (option_given(options, OPTION_EXIT_CODE) && status != EXIT_NOTHING)
 		return found ? EXIT_FOUND : EXIT_SHOWN;

@@ -7,7 +7,7 @@
 
 #include "base/cleanup.h"
 #include "cli/session.h"
-#include "verdict/log.h"
+#include "verdict/logjoin.h"
 
 bool log_is_text(const char *what)
 {
@@ -56,6 +56,21 @@ static enum status open_exe(struct session *s)
 	return OK;
 }
 
+static int open_log(const char *what)
+{
+	return strcmp(what, "-") == 0 ? dup(STDIN_FILENO)
+				      : open(what, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+}
+
+enum status log_join(struct session *s, struct verdict *verdict, struct log_verdict *ret)
+{
+	const char *name = s->options->value[OPTION_LOG];
+	AUTO_FD int fd = open_log(name);
+	if (fd < 0)
+		return error_sys(&s->error, "%s", name);
+	return verdict_join_log(s->rt, fd, name, verdict, ret, &s->error);
+}
+
 int log_explain(const struct options *options)
 {
 	AUTO_SESSION struct session s = {0};
@@ -70,9 +85,7 @@ int log_explain(const struct options *options)
 	if (open_exe(&s) != OK)
 		return session_fail(&s);
 	how.rt = s.rt;
-	AUTO_FD int fd = strcmp(what, "-") == 0
-				 ? dup(STDIN_FILENO)
-				 : open(what, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	AUTO_FD int fd = open_log(what);
 	if (fd < 0) {
 		(void)error_sys(&s.error, "%s", what);
 		return session_fail(&s);

@@ -24,6 +24,7 @@ const struct option_spec option_specs[OPTION_COUNT] = {
 	[OPTION_ALL] = {"all", NULL, "leave nothing out, group nothing"},
 	[OPTION_CHECK] = {"check", NULL, "check counts, hashes, duplicates and growth"},
 	[OPTION_LIMIT] = {"limit", "N", "show at most N; 0: all"},
+	[OPTION_LOG] = {"log", "FILE", "what Go printed, beside a core of the same crash"},
 	[OPTION_CRASH] = {"crash", "N",
 			  "of a log with several crashes, the N-th (default: the last of a map)"},
 	[OPTION_HOLD] = {"hold", "MS", "force the race: keep writers MS ms in the map"},
@@ -35,7 +36,7 @@ const struct option_spec option_specs[OPTION_COUNT] = {
 const struct command commands[] = {
 	{"explain", explain_run, "TARGET", 1, 1,
 	 OPTIONS_TARGET | OPTION(OPTION_SEARCH_ALL) | OPTION(OPTION_SITES) |
-		 OPTION(OPTION_EXIT_CODE) | OPTION(OPTION_CRASH),
+		 OPTION(OPTION_EXIT_CODE) | OPTION(OPTION_CRASH) | OPTION(OPTION_LOG),
 	 "who raced whom, on which map, and how sure that is",
 	 "TARGET is a core (plain, or compressed by zstd, lz4 or xz), a log with what Go printed "
 	 "(-:\n"

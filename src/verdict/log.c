@@ -31,11 +31,21 @@ struct log_reader {
 	struct error error;
 };
 
+/* Whether the access is that of the goroutine meant. */
+static bool is_meant(const struct log_match *match, const struct access *a)
+{
+	return a->goroutine == match->goroutine && (!match->g || !a->g || a->g == match->g);
+}
+
 static bool matches(const struct log_match *match, const struct verdict *v)
 {
 	if (match->message && (!v->message || strcmp(match->message, v->message) != 0))
 		return false;
-	return !match->goroutine || (v->has_detector && v->detector.goroutine == match->goroutine);
+	if (match->map && v->map.known && v->map.map.addr != match->map)
+		return false;
+	/* Of two that failed their checks at once, either may be the core's. */
+	return !match->goroutine || (v->has_detector && is_meant(match, &v->detector)) ||
+	       (v->has_other && is_meant(match, &v->other));
 }
 
 /* What a reader of the log came for: a map's crash, then one with goroutines; a message alone may be a line
@@ -97,6 +107,8 @@ static enum status add_crash(struct log_reader *r, const struct log_crash_text *
 	verdict_done(&result->verdict);
 	result->verdict = *v;
 	result->number = number;
+	result->map_type = c->exe_refused ? 0 : c->map_type;
+	result->other_build = c->exe_refused;
 	result->used_exe = r->exe && c->frames_matched && !c->exe_refused;
 	memcpy(result->version, c->version, sizeof(result->version));
 	r->chosen_rank = rank_of(v);

@@ -44,7 +44,9 @@ struct log_crash {
 
 struct log_match {
 	const char *message; /* NULL: any */
-	uint64_t goroutine; /* the detector's id, 0: any */
+	uint64_t goroutine; /* its id whose check failed, 0: any */
+	/* Addresses, 0: any; a log that does not show them agrees. */
+	uint64_t g, map;
 };
 
 struct log_options {
@@ -64,6 +66,8 @@ struct log_verdict {
 	uint64_t dropped; /* crashes before the first listed */
 	uint64_t number; /* of the chosen one, from 1; 0: none was chosen */
 	struct verdict verdict; /* of the chosen one */
+	uint64_t map_type; /* of the chosen one's map, by the executable; 0: not known */
+	bool other_build; /* its frames are not all in the executable */
 	bool used_exe; /* the executable is of its build, and was used */
 	char version[32]; /* of its Go, "go1.23"; empty: not shown */
 	struct trace_names *names; /* what all sites' strings are in */

@@ -111,6 +111,37 @@ jsonschema.validate(json.load(open(sys.argv[1])), json.load(open(sys.argv[2])))'
   [[ "$output" != *"crash 2 of"* ]]
 }
 
+@test "a log beside its core confirms it, and another one is not used" {
+  exe=$("$SOURCE_DIR/tools/build-program" 1.23 structfield normal "$DIR")
+  "$SOURCE_DIR/tools/crash" "$exe" "$DIR/one" 50
+  "$SOURCE_DIR/tools/crash" "$exe" "$DIR/other" 50
+  run "$MAPCRASH" explain --log "$DIR/one/stderr" "$DIR/one/core"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"tells the same: goroutine "* ]]
+  run "$MAPCRASH" explain --log "$DIR/other/stderr" "$DIR/one/core"
+  echo "$output"
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"is not used: "* ]]
+  [[ "$output" != *"tells the same"* ]]
+  run "$MAPCRASH" explain --log "$DIR/none" "$DIR/one/core"
+  [ "$status" -eq 2 ]
+  # With its stacks cut off, the core has only the message: the log says who it was.
+  size=$(stat -c %s "$DIR/one/core")
+  head -c $((size / 200)) "$DIR/one/core" >"$DIR/cut"
+  run "$MAPCRASH" explain "$DIR/cut"
+  [[ "$output" != *"structfield/main.go:25"* ]]
+  run "$MAPCRASH" explain --log "$DIR/one/stderr" "$DIR/cut"
+  echo "$output"
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"structfield/main.go:"* ]]
+  [[ "$output" == *"the core has lost its stack"* ]]
+  "$MAPCRASH" explain --json --log "$DIR/one/stderr" "$DIR/cut" >"$DIR/joined.json" || [ $? -eq 1 ]
+  python3 -c '
+import json, sys, jsonschema
+jsonschema.validate(json.load(open(sys.argv[1])), json.load(open(sys.argv[2])))' \
+    "$DIR/joined.json" "$SOURCE_DIR/docs/report.schema.json"
+}
+
 @test "a text without a traceback is refused" {
   echo "hello" >"$DIR/hello"
   run --separate-stderr "$MAPCRASH" explain "$DIR/hello"
