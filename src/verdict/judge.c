@@ -555,7 +555,6 @@ static enum status judge_race(struct judge *j, struct error *err)
 		return FAILED;
 	if (verdict_compare_locks(v, err) != OK)
 		return FAILED;
-	return FAILED;
 	return v->grade == GRADE_UNKNOWN || j->options->sites ? fill_sites(j, err) : OK;
 }
 
