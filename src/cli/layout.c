@@ -1,11 +1,11 @@
 #include "report/layout.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "cli/command.h"
 #include "cli/session.h"
 
@@ -53,12 +53,20 @@ static enum status add_map(struct session *s, struct layouts *layouts, uint64_t 
 	return add(layouts, &shown, &s->error);
 }
 
-static bool parse_type_addr(const char *text, uint64_t *ret)
+/* The struct called name; of the runtime's, the package may be left out ("hmap", "Map"). */
+static enum status read_struct(struct session *s, const char *name, struct struct_layout *ret)
 {
-	char *end;
-	errno = 0;
-	*ret = strtoull(text, &end, 16);
-	return strncmp(text, "0x", 2) == 0 && end != text && !*end && !errno;
+	static const char *const packages[] = {"", "runtime.", "internal/runtime/maps."};
+	enum status status = FAILED;
+	for (size_t i = 0; i < 3 && status != OK; i++) {
+		AUTO_TEXT struct text full = TEXT_INIT;
+		text_append(&full, packages[i]);
+		text_append(&full, name);
+		status = struct_layout_read(s->rt, full.s, ret, &s->error);
+		if (s->error.code != ERROR_NOT_FOUND || strchr(name, '.'))
+			break;
+	}
+	return status;
 }
 
 /* What the user named: a map type, or a struct by its name or its descriptor's address. */
@@ -67,7 +75,7 @@ static enum status add_named(struct session *s, struct layouts *layouts, const c
 	uint64_t addr;
 	struct type type;
 	struct shown_layout shown = {0};
-	bool is_addr = parse_type_addr(name, &addr);
+	bool is_addr = strncmp(name, "0x", 2) == 0 && operand_addr(name, &addr);
 	if (is_addr || type_by_name(s->rt, name, &addr)) {
 		if (type_read(s->rt, addr, &type, &s->error) != OK)
 			return FAILED;
@@ -75,7 +83,7 @@ static enum status add_named(struct session *s, struct layouts *layouts, const c
 			return add_map(s, layouts, addr);
 	}
 	enum status status = is_addr ? struct_layout_of_type(s->rt, addr, &shown.layout, &s->error)
-				     : struct_layout_read(s->rt, name, &shown.layout, &s->error);
+				     : read_struct(s, name, &shown.layout);
 	if (status != OK && s->error.code == ERROR_NOT_FOUND)
 		return error_set(&s->error, ERROR_NOT_FOUND,
 				 "the binary has no struct or map type called %.100s", name);

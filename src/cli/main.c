@@ -31,6 +31,8 @@ const struct option_spec option_specs[OPTION_COUNT] = {
 	[OPTION_MAP] = {"map", "ADDRESS", "--hold on this map only"},
 	[OPTION_NO_TSC] = {"no-tsc", NULL, "record without time stamps: cheaper, proves less"},
 	[OPTION_OUTPUT] = {"output", "FILE", "write the report into FILE"},
+	[OPTION_HEX] = {"hex", NULL, "show the bytes: header, and buckets or groups"},
+	[OPTION_KEY] = {"key", "KEY", "follow the lookup of one key"},
 };
 
 const struct command commands[] = {
@@ -51,7 +53,8 @@ const struct command commands[] = {
 	{"maps", maps_run, "TARGET", 1, 1, OPTIONS_TARGET | OPTION(OPTION_LIMIT),
 	 "all maps with type, entries, size and owner, biggest first", ""},
 	{"map", map_run, "TARGET ADDRESS [TYPE]", 2, 3,
-	 OPTIONS_TARGET | OPTION(OPTION_CHECK) | OPTION(OPTION_LIMIT),
+	 OPTIONS_TARGET | OPTION(OPTION_CHECK) | OPTION(OPTION_LIMIT) | OPTION(OPTION_HEX) |
+		 OPTION(OPTION_KEY),
 	 "one map with its header, keys and values",
 	 "ADDRESS is that of the map's header, as reports and tracebacks show it. TYPE is its "
 	 "type,\n"

@@ -8,6 +8,8 @@
 
 /* Entries that are shown where the command line does not say. */
 enum { ENTRIES_DEFAULT = 100 };
+/* The same of buckets or groups, byte for byte. */
+enum { CONTAINERS_DEFAULT = 4 };
 
 /* The type of the map at addr: that of the crash, or of a reference to it somewhere in memory. */
 static enum status find_type(struct session *s, uint64_t addr, uint64_t *ret)
@@ -58,12 +60,31 @@ static bool check_was_complete(const struct check_report *report)
 	return true;
 }
 
+/* What the options ask for. false: a usage error, which is said. */
+static bool choose_view(const struct options *options, struct map_view *ret)
+{
+	bool json = option_given(options, OPTION_JSON),
+	     limited = option_given(options, OPTION_LIMIT);
+	*ret = (struct map_view){
+		.key = options->value[OPTION_KEY],
+		.bytes = option_given(options, OPTION_HEX),
+		/* A key is asked for instead of all, and bytes show the entries too. */
+		.entries = limited || (!option_given(options, OPTION_KEY) &&
+				       !option_given(options, OPTION_HEX)),
+	};
+	return option_number(options, OPTION_LIMIT,
+			     json	  ? 0
+			     : ret->bytes ? CONTAINERS_DEFAULT
+					  : ENTRIES_DEFAULT,
+			     &ret->limit);
+}
+
 int map_run(const struct options *options)
 {
 	AUTO_SESSION struct session s = {0};
-	uint64_t limit, addr, type = 0;
-	if (!option_number(options, OPTION_LIMIT,
-			   option_given(options, OPTION_JSON) ? 0 : ENTRIES_DEFAULT, &limit))
+	uint64_t addr, type = 0;
+	struct map_view view;
+	if (!choose_view(options, &view))
 		return EXIT_USAGE;
 	if (!operand_addr(options->operands[1], &addr)) {
 		fprintf(stderr, "mapcrash map: not an address: %s\n", options->operands[1]);
@@ -79,14 +100,22 @@ int map_run(const struct options *options)
 	    map_open(s.rt, type, addr, &map, &s.error) != OK)
 		return session_fail(&s);
 	struct check_report report = {0};
-	bool check = option_given(options, OPTION_CHECK);
-	if (check && map_check(s.rt, &map, &report, &s.error) != OK)
-		return session_fail(&s);
-	bool complete =
-		s.json ? map_json(stdout, s.rt, &s.source, &map, check ? &report : NULL, limit)
-		       : map_text(&s.page, s.rt, &map, check ? &report : NULL, limit);
+	struct lookup lookup = {0};
+	if (option_given(options, OPTION_CHECK)) {
+		if (map_check(s.rt, &map, &report, &s.error) != OK)
+			return session_fail(&s);
+		view.check = &report;
+	}
+	if (view.key) {
+		if (map_lookup(s.rt, &map, view.key, &lookup, &s.error) != OK)
+			return session_fail(&s);
+		view.lookup = &lookup;
+	}
+	bool complete = s.json ? map_json(stdout, s.rt, &s.source, &map, &view)
+			       : map_text(&s.page, s.rt, &map, &view);
 	complete = complete && check_was_complete(&report);
 	check_report_done(&report);
+	lookup_done(&lookup);
 	if (!s.json)
 		page_notes(&s.page, &s.notes);
 	status = session_end(&s);

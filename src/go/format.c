@@ -248,3 +248,70 @@ void format_quoted(struct text *text, const void *s, size_t n, const struct go_v
 	}
 	text_append_char(text, '"');
 }
+
+/* A number of exactly n hexadecimal digits at s. */
+static bool parse_hex(const char *s, size_t n, uint32_t *ret)
+{
+	*ret = 0;
+	for (size_t i = 0; i < n; i++) {
+		const char *digits = "0123456789abcdef", *at = s[i] ? strchr(digits, s[i]) : NULL;
+		if (!at)
+			return false;
+		*ret = *ret << 4 | (uint32_t)(at - digits);
+	}
+	return true;
+}
+
+static void append_utf8(struct text *text, uint32_t rune)
+{
+	if (rune < 0x80) {
+		text_append_char(text, (char)rune);
+		return;
+	}
+	static const uint8_t leads[] = {0, 0xc0, 0xe0, 0xf0};
+	unsigned more = rune < 0x800 ? 1 : rune < 0x10000 ? 2 : 3;
+	text_append_char(text, (char)(leads[more] | rune >> 6 * more));
+	while (more-- > 0)
+		text_append_char(text, (char)(0x80 | (rune >> 6 * more & 0x3f)));
+}
+
+/* The escape at s, behind its backslash; returns its length, 0 for none. */
+static size_t unescape(struct text *text, const char *s)
+{
+	static const char letters[] = "abfnrtv\\\"", bytes[] = "\a\b\f\n\r\t\v\\\"";
+	const char *letter = *s ? strchr(letters, *s) : NULL;
+	uint32_t value;
+	if (letter) {
+		text_append_char(text, bytes[letter - letters]);
+		return 1;
+	}
+	size_t digits = *s == 'x' ? 2 : *s == 'u' ? 4 : *s == 'U' ? 8 : 0;
+	if (!digits || !parse_hex(s + 1, digits, &value) || value > 0x10ffff)
+		return 0;
+	if (digits == 2)
+		text_append_char(text, (char)value);
+	else
+		append_utf8(text, value);
+	return 1 + digits;
+}
+
+bool format_unquote(struct text *text, const char *s)
+{
+	AUTO_TEXT struct text out = TEXT_INIT;
+	if (*s++ != '"')
+		return false;
+	while (*s && *s != '"') {
+		if (*s != '\\') {
+			text_append_char(&out, *s++);
+			continue;
+		}
+		size_t n = unescape(&out, s + 1);
+		if (!n)
+			return false;
+		s += 1 + n;
+	}
+	if (s[0] != '"' || s[1])
+		return false;
+	text_append_bytes(text, out.s, out.len);
+	return true;
+}

@@ -4,6 +4,7 @@
 #ifndef GO_FORMAT_H
 #define GO_FORMAT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,5 +20,8 @@ void format_complex(struct text *text, double re, double im, int bits);
 
 /* strconv.Quote of n bytes, by the edition of Unicode that this version of Go comes with. */
 void format_quoted(struct text *text, const void *s, size_t n, const struct go_version *version);
+
+/* What strconv.Quote made s of: appends the bytes. false, text untouched, when s is no such string. */
+bool format_unquote(struct text *text, const char *s);
 
 #endif

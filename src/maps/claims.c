@@ -331,34 +331,33 @@ static enum claim_verdict has_bucketsize(struct measure *m, char text[240])
 	return found(false, text, "no such symbol; the size is in each map's type");
 }
 
-/* The claims, in the article's order. Numbers are those of docs/article.md. */
+/* The claims, in the article's order. */
 static const struct {
-	unsigned number;
 	const char *chapter, *said;
 	measure_fn *measure;
 } claims[] = {
-	{9, "1", "flags is at +8", flags_at_8},
-	{10, "1", "the writing flag (hashWriting) is 0x02", writing_is_2},
-	{11, "1", "B is at +16", b_at_16},
-	{12, "1", "buckets is at +24", buckets_at_24},
-	{17, "2.1", "count is a uint8", count_is_byte},
-	{17, "2.1", "flags, B, noverflow, hash0 are at 1, 2, 4, 8", small_offsets},
-	{17, "2.1", "the compiler pads between the header's fields", has_padding},
-	{19, "2.1", "the compiler sorts fields by size and alignment", fields_sorted},
-	{22, "2.2", "a bucket is 2^B bytes", size_is_power},
-	{24, "2.2", "the size is the symbol runtime.bucketsize", has_bucketsize},
-	{25, "2.2", "a bucket is keys, values, tophash, overflow", bucket_order},
-	{25, "2.2", "tophash stands in front", tags_first},
-	{26, "2.2", "tophash is 1 bit a slot", tag_is_bit},
-	{27, "2.2", "key slots are aligned to 8 bytes", slots_aligned},
-	{28, "2.2", "buckets are chained by an overflow pointer", has_overflow},
-	{29, "2.3", "a bucket has a state: dirty, oldbucket", has_state},
-	{30, "2.4", "a bucket has 64 bytes (SHLQ $6)", bucket_is_64},
-	{50, "4.2", "hmap has 48 bytes (Go 1.22)", header_is_48},
-	{51, "4.2", "B is at 0x8", b_at_8},
-	{51, "4.2", "buckets is at 0x20", buckets_at_32},
-	{52, "4.2", "a ptrmask stands behind each bucket", mask_follows},
-	{53, "4.2", "a bucket is 8 + 8*2^B + 2^B + 2^B + 1 bytes", size_formula},
+	{"1", "flags is at +8", flags_at_8},
+	{"1", "the writing flag (hashWriting) is 0x02", writing_is_2},
+	{"1", "B is at +16", b_at_16},
+	{"1", "buckets is at +24", buckets_at_24},
+	{"2.1", "count is a uint8", count_is_byte},
+	{"2.1", "flags, B, noverflow, hash0 are at 1, 2, 4, 8", small_offsets},
+	{"2.1", "the compiler pads between the header's fields", has_padding},
+	{"2.1", "the compiler sorts fields by size and alignment", fields_sorted},
+	{"2.2", "a bucket is 2^B bytes", size_is_power},
+	{"2.2", "the size is the symbol runtime.bucketsize", has_bucketsize},
+	{"2.2", "a bucket is keys, values, tophash, overflow", bucket_order},
+	{"2.2", "tophash stands in front", tags_first},
+	{"2.2", "tophash is 1 bit a slot", tag_is_bit},
+	{"2.2", "key slots are aligned to 8 bytes", slots_aligned},
+	{"2.2", "buckets are chained by an overflow pointer", has_overflow},
+	{"2.3", "a bucket has a state: dirty, oldbucket", has_state},
+	{"2.4", "a bucket has 64 bytes (SHLQ $6)", bucket_is_64},
+	{"4.2", "hmap has 48 bytes (Go 1.22)", header_is_48},
+	{"4.2", "B is at 0x8", b_at_8},
+	{"4.2", "buckets is at 0x20", buckets_at_32},
+	{"4.2", "a ptrmask stands behind each bucket", mask_follows},
+	{"4.2", "a bucket is 8 + 8*2^B + 2^B + 2^B + 1 bytes", size_formula},
 };
 _Static_assert(sizeof(claims) / sizeof(claims[0]) <= CLAIMS_MAX, "");
 
@@ -393,7 +392,6 @@ size_t claims_measure(struct runtime *rt, struct claim ret[CLAIMS_MAX])
 	choose_types(&m);
 	for (size_t i = 0; i < count; i++) {
 		ret[i] = (struct claim){
-			.number = claims[i].number,
 			.chapter = claims[i].chapter,
 			.said = claims[i].said,
 		};

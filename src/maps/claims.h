@@ -16,7 +16,6 @@ enum claim_verdict {
 };
 
 struct claim {
-	unsigned number; /* in docs/article.md */
 	const char *chapter; /* "2.1" */
 	const char *said;
 	enum claim_verdict verdict;

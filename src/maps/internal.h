@@ -15,33 +15,9 @@
 #include "maps/hash.h"
 #include "maps/map.h"
 
-/* Slots of a bucket (abi.MapBucketCount) and of a group (abi.MapGroupSlots), Go 1.18 to 1.27. */
-enum { MAP_SLOTS = 8 };
-
 /* A container holds 8 tags, 8 keys and 8 elements of at most 128 bytes each (abi.MapMaxKeyBytes,
  * abi.MapMaxElemBytes), a link, and padding. */
 enum { CONTAINER_SIZE_MAX = 4096 };
-
-/* tophash: runtime/map.go. Below TOPHASH_MIN the slot holds no entry, or no longer. */
-enum {
-	TOPHASH_EMPTY_REST = 0,
-	TOPHASH_EMPTY_ONE = 1,
-	TOPHASH_EVACUATED_X = 2,
-	TOPHASH_EVACUATED_Y = 3,
-	TOPHASH_EVACUATED_EMPTY = 4,
-	TOPHASH_MIN = 5,
-};
-
-/* Control bytes: internal/runtime/maps/group.go. Full slots have the top bit clear. */
-enum { CTRL_EMPTY = 0x80, CTRL_DELETED = 0xfe };
-
-struct container {
-	uint64_t addr;
-	const uint8_t *bytes; /* all of it; valid until the next container is asked for */
-	uint64_t number; /* as map_entry.bucket */
-	unsigned chain; /* as map_entry.chain */
-	bool old; /* one of the old buckets of a bucket map that grows */
-};
 
 struct hmap_walk {
 	uint64_t array, count; /* the bucket array that is walked, current or old */
@@ -108,17 +84,6 @@ void swiss_walk_done(struct map_walk *walk);
 enum status swiss_table_read(struct runtime *rt, uint64_t addr, struct swiss_table *ret,
 			     struct error *err);
 
-/* The next container; false at the end. */
-bool map_walk_container(struct map_walk *walk, struct container *ret);
-/* Fills *ret with slot i of a container, which must be full. */
-void map_walk_entry(const struct map_walk *walk, const struct container *c, unsigned i,
-		    struct map_entry *ret);
-/* Whether slot i holds an entry. */
-static inline bool map_slot_full(const struct map *map, const uint8_t *container, unsigned i)
-{
-	return map->design == MAP_HMAP ? container[i] >= TOPHASH_MIN : !(container[i] & 0x80);
-}
-
 /* Counts n bytes against the walk's budget; false, once and with a trouble, when it is spent. */
 bool map_walk_spend(struct map_walk *walk, uint64_t n);
 /* Something keeps entries out of reach: the walk is not complete, and says why. */
@@ -128,9 +93,6 @@ bool map_walk_spend(struct map_walk *walk, uint64_t n);
 /* Whether a map type's geometry is one that the walks can rely on: no slot reaches out of its container,
  * and each has the size of the key and element. On false err says what is wrong. */
 bool map_type_fits(const struct runtime *rt, const struct map_type *type, struct error *err);
-
-/* Number of the buckets before growth began: runtime/map.go, noldbuckets. */
-uint64_t hmap_old_count(const struct map *map);
 
 /* Adds a finding, or counts it where the report is full. */
 [[gnu::format(printf, 4, 5)]] void check_add(struct check_report *report, enum check_kind kind,
@@ -158,9 +120,6 @@ bool check_hash_is_new(struct checker *checker, uint64_t hash);
 [[gnu::format(printf, 5, 6)]] void check_add_slot(struct checker *checker, enum check_kind kind,
 						  const struct container *c, unsigned i,
 						  const char *fmt, ...);
-
-/* The tag that belongs to a hash: tophash or h2. */
-uint8_t map_tag(const struct map *map, uint64_t hash);
 
 /* Checks all containers of the walk, one design each. */
 void hmap_check(struct checker *checker);

@@ -316,18 +316,24 @@ bool map_walk_container(struct map_walk *walk, struct container *ret)
 	return swiss_walk_container(walk, ret);
 }
 
+void map_slot_offsets(const struct map *map, unsigned i, uint64_t *ret_key, uint64_t *ret_elem)
+{
+	const struct map_type *t = &map->type;
+	if (map->design == MAP_HMAP) {
+		*ret_key = MAP_SLOTS + i * t->slot_key_size;
+		*ret_elem = MAP_SLOTS + MAP_SLOTS * t->slot_key_size + i * t->slot_elem_size;
+	} else {
+		*ret_key = t->keys_off + i * t->key_stride;
+		*ret_elem = t->elems_off + i * t->elem_stride;
+	}
+}
+
 void map_walk_entry(const struct map_walk *walk, const struct container *c, unsigned i,
 		    struct map_entry *ret)
 {
 	const struct map_type *t = &walk->map.type;
 	uint64_t key, elem;
-	if (walk->map.design == MAP_HMAP) {
-		key = MAP_SLOTS + i * t->slot_key_size;
-		elem = MAP_SLOTS + MAP_SLOTS * t->slot_key_size + i * t->slot_elem_size;
-	} else {
-		key = t->keys_off + i * t->key_stride;
-		elem = t->elems_off + i * t->elem_stride;
-	}
+	map_slot_offsets(&walk->map, i, &key, &elem);
 	*ret = (struct map_entry){
 		.key = c->addr + key,
 		.elem = c->addr + elem,

@@ -50,6 +50,32 @@ enum status map_open(struct runtime *rt, uint64_t type, uint64_t addr, struct ma
  * nothing contradicts. Only what no interleaving of racing writers can bring about counts. */
 bool map_contradiction(struct runtime *rt, const struct map *map, char text[200]);
 
+/* Slots of a bucket (abi.MapBucketCount) and of a group (abi.MapGroupSlots), Go 1.18 to 1.27. */
+enum { MAP_SLOTS = 8 };
+
+/* tophash: runtime/map.go. Below TOPHASH_MIN the slot holds no entry, or no longer. */
+enum {
+	TOPHASH_EMPTY_REST = 0,
+	TOPHASH_EMPTY_ONE = 1,
+	TOPHASH_EVACUATED_X = 2,
+	TOPHASH_EVACUATED_Y = 3,
+	TOPHASH_EVACUATED_EMPTY = 4,
+	TOPHASH_MIN = 5,
+};
+
+/* Control bytes: internal/runtime/maps/group.go. Full slots have the top bit clear. */
+enum { CTRL_EMPTY = 0x80, CTRL_DELETED = 0xfe };
+
+/* A bucket or group as it lies in memory. */
+struct container {
+	uint64_t addr;
+	/* map_container_size of them, valid until the next container is asked for */
+	const uint8_t *bytes;
+	uint64_t number; /* as map_entry.bucket */
+	unsigned chain; /* as map_entry.chain */
+	bool old; /* one of the old buckets of a bucket map that grows */
+};
+
 struct map_entry {
 	uint64_t key, elem; /* addresses of key and element, indirection followed; elem may be
 			       one past memory's end for elements of size 0 */
@@ -72,6 +98,17 @@ enum status map_walk_new(struct runtime *rt, const struct map *map, struct map_w
 			 struct error *err);
 /* The next entry; false at the end. */
 bool map_walk_next(struct map_walk *walk, struct map_entry *ret);
+/* The same walk container by container: the next one; false at the end. */
+bool map_walk_container(struct map_walk *walk, struct container *ret);
+/* Fills *ret with slot i of a container, which must be full. */
+void map_walk_entry(const struct map_walk *walk, const struct container *c, unsigned i,
+		    struct map_entry *ret);
+/* Whether slot i holds an entry. */
+static inline bool map_slot_full(const struct map *map, const uint8_t *container, unsigned i)
+{
+	return map->design == MAP_HMAP ? container[i] >= TOPHASH_MIN : !(container[i] & 0x80);
+}
+
 /* After the walk: entries that could not be reached ("12 buckets unreadable from 0x..."), in notes
  * of the runtime; false when something was missed. */
 bool map_walk_complete(const struct map_walk *walk);
@@ -81,6 +118,21 @@ static inline void cleanup_map_walk(struct map_walk **walk)
 	map_walk_free(*walk);
 }
 #define AUTO_MAP_WALK __attribute__((cleanup(cleanup_map_walk)))
+
+/* The tag that belongs to a hash: tophash or h2. */
+uint8_t map_tag(const struct map *map, uint64_t hash);
+
+/* Number of the buckets before growth began: runtime/map.go, noldbuckets. */
+uint64_t hmap_old_count(const struct map *map);
+
+/* Bytes of one bucket or group. */
+static inline uint64_t map_container_size(const struct map *map)
+{
+	return map->design == MAP_HMAP ? map->type.bucket_size : map->type.group_size;
+}
+
+/* Where in a bucket or group slot i has its key and its element. */
+void map_slot_offsets(const struct map *map, unsigned i, uint64_t *ret_key, uint64_t *ret_elem);
 
 /* Bytes that the map's own memory takes: header, buckets with overflow, or directory, tables and
  * groups; keys and values that are stored indirectly included, what they point to not. 0 where it

@@ -240,7 +240,6 @@ static void claims_json(struct json *json, const struct claim *claims, size_t co
 	json_array(json, "claims");
 	for (size_t i = 0; i < count; i++) {
 		json_object(json, NULL);
-		json_uint(json, "number", claims[i].number);
 		json_string(json, "chapter", claims[i].chapter);
 		json_string(json, "said", claims[i].said);
 		json_string(json, "verdict", claim_verdict_name(claims[i].verdict));
@@ -291,12 +290,12 @@ void claims_text(struct page *page, const struct runtime *rt, const struct claim
 		    of[CLAIM_FALSE]);
 	if (of[CLAIM_UNDECIDED])
 		page_printf(page, ", %u undecided", of[CLAIM_UNDECIDED]);
-	page_style(page, STYLE_BOLD, "\n\n%7s %-5s %-9s  %s\n", "chapter", "claim", "", "");
+	page_style(page, STYLE_BOLD, "\n\nchapter\n");
 	for (size_t i = 0; i < count; i++) {
-		page_printf(page, "%7s %5u ", claims[i].chapter, claims[i].number);
+		page_printf(page, "%7s  ", claims[i].chapter);
 		page_style(page, styles[claims[i].verdict], "%-9s",
 			   claim_verdict_name(claims[i].verdict));
-		page_printf(page, "  %s\n%26s", claims[i].said, "");
+		page_printf(page, "  %s\n%20s", claims[i].said, "");
 		page_text(page, claims[i].measured);
 		fputc('\n', page->out);
 	}

@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "go/value.h"
 #include "report/escape.h"
+#include "report/mapbytes.h"
 
 const char *check_kind_name(enum check_kind kind)
 {
@@ -107,34 +108,15 @@ static bool render(struct runtime *rt, const struct map *map, const struct map_e
 	return ok && elem_ok;
 }
 
-bool map_text(struct page *page, struct runtime *rt, const struct map *map,
-	      const struct check_report *report, uint64_t limit)
+static bool entries_text(struct page *page, struct runtime *rt, const struct map *map,
+			 uint64_t limit)
 {
 	AUTO_MAP_WALK struct map_walk *walk = NULL;
 	AUTO_TEXT struct text key = TEXT_INIT;
 	AUTO_TEXT struct text elem = TEXT_INIT;
 	struct map_entry entry;
 	struct error why;
-	char contradiction[200];
 	uint64_t shown = 0;
-
-	page_text(page, type_name(rt, map->type.type.addr));
-	page_printf(page, " at 0x%" PRIx64 ", %" PRIu64 " entries, %s, ", map->addr, map->count,
-		    map->design == MAP_SWISS ? "Swiss map" : "bucket map");
-	page_text(page, rt->version.text);
-	fputc('\n', page->out);
-	if (map->design == MAP_HMAP)
-		hmap_header(page, map);
-	else
-		swiss_header(page, map);
-	if (map_contradiction(rt, map, contradiction)) {
-		page_style(page, STYLE_RED, "  the header contradicts itself: ");
-		page_text(page, contradiction);
-		fputc('\n', page->out);
-	}
-	if (report)
-		check_text(page, report);
-	fputc('\n', page->out);
 	if (map_walk_new(rt, map, &walk, &why) != OK) {
 		notes_add_error(rt->notes, "maps", "the entries", &why);
 		return false;
@@ -153,6 +135,40 @@ bool map_text(struct page *page, struct runtime *rt, const struct map *map,
 		shown++;
 	}
 	return map_walk_complete(walk);
+}
+
+bool map_text(struct page *page, struct runtime *rt, const struct map *map,
+	      const struct map_view *view)
+{
+	char contradiction[200];
+	page_text(page, type_name(rt, map->type.type.addr));
+	page_printf(page, " at 0x%" PRIx64 ", %" PRIu64 " entries, %s, ", map->addr, map->count,
+		    map->design == MAP_SWISS ? "Swiss map" : "bucket map");
+	page_text(page, rt->version.text);
+	fputc('\n', page->out);
+	if (map->design == MAP_HMAP)
+		hmap_header(page, map);
+	else
+		swiss_header(page, map);
+	if (map_contradiction(rt, map, contradiction)) {
+		page_style(page, STYLE_RED, "  the header contradicts itself: ");
+		page_text(page, contradiction);
+		fputc('\n', page->out);
+	}
+	if (view->check)
+		check_text(page, view->check);
+	if (view->lookup)
+		lookup_text(page, rt, map, view->lookup, view->key);
+	if (view->bytes) {
+		page_style(page, STYLE_BOLD, "\nheader at 0x%" PRIx64 "\n", map->addr);
+		header_bytes_text(page, rt, map);
+		fputc('\n', page->out);
+		return container_bytes_text(page, rt, map, view->limit);
+	}
+	if (!view->entries)
+		return true;
+	fputc('\n', page->out);
+	return entries_text(page, rt, map, view->limit);
 }
 
 static void json_header_fields(struct json *json, const struct map *m)
@@ -230,7 +246,7 @@ static bool entries_json(struct json *json, struct runtime *rt, const struct map
 }
 
 bool map_json(FILE *out, struct runtime *rt, const struct explain_source *source,
-	      const struct map *map, const struct check_report *report, uint64_t limit)
+	      const struct map *map, const struct map_view *view)
 {
 	struct json json = JSON_INIT(out);
 	char contradiction[200];
@@ -245,9 +261,15 @@ bool map_json(FILE *out, struct runtime *rt, const struct explain_source *source
 	json_header_fields(&json, map);
 	json_string(&json, "contradiction",
 		    map_contradiction(rt, map, contradiction) ? contradiction : NULL);
-	if (report)
-		check_json(&json, report);
-	bool complete = entries_json(&json, rt, map, limit);
+	if (view->check)
+		check_json(&json, view->check);
+	if (view->lookup)
+		lookup_json(&json, rt, map, view->lookup, view->key);
+	bool complete = true;
+	if (view->entries)
+		complete = entries_json(&json, rt, map, view->limit);
+	if (view->bytes)
+		complete &= container_bytes_json(&json, rt, map, view->limit);
 	json_bool(&json, "complete", complete);
 	json_notes(&json, rt->notes);
 	json_end_object(&json);

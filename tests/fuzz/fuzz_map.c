@@ -9,6 +9,7 @@
 
 #include "forge_map.h"
 #include "maps/check.h"
+#include "maps/lookup.h"
 
 enum { INPUT_HEADER = 4, HOLE_SIZE = 256 };
 
@@ -69,6 +70,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		walk(f->rt, &map);
 		if (map_check(f->rt, &map, &report, NULL) == OK)
 			check_report_done(&report);
+		struct lookup lookup;
+		static const char *const keys[] = {"5", "a", "true", "[1 2]"};
+		for (size_t i = 0; i < 4; i++)
+			if (map_lookup(f->rt, &map, keys[i], &lookup, NULL) == OK)
+				lookup_done(&lookup);
 	}
 	forge_free(f);
 	return 0;

@@ -140,12 +140,60 @@ static void a_letter_prints_from_the_version_on_whose_unicode_has_it(void **stat
 	assert_quoted("\xf0\xb2\x8e\xb0", 4, 27, "\"\xf0\xb2\x8e\xb0\"");
 }
 
+static void what_was_quoted_is_unquoted_to_the_same_bytes(void **state)
+{
+	(void)state;
+	static const char *const strings[] = {"",
+					      "plain",
+					      "\"quoted\" \\ back",
+					      "\a\b\f\n\r\t\v",
+					      "\x01\x7f",
+					      "bad \xff\xfe bytes",
+					      "cut \xe4\xb8",
+					      "\u00ad soft",
+					      "\ue000",
+					      "\U0010ffff",
+					      "\U0001f600",
+					      "\u00e4\u4e16"};
+	struct go_version version = {.minor = 27};
+	for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++) {
+		AUTO_TEXT struct text quoted = TEXT_INIT;
+		AUTO_TEXT struct text back = TEXT_INIT;
+		format_quoted(&quoted, strings[i], strlen(strings[i]), &version);
+		assert_true(format_unquote(&back, quoted.s));
+		assert_string_equal(back.s, strings[i]);
+	}
+}
+
+static void what_strconv_never_wrote_is_not_unquoted(void **state)
+{
+	(void)state;
+	static const char *const wrong[] = {"",
+					    "a",
+					    "\"",
+					    "\"a",
+					    "a\"",
+					    "\"a\"b",
+					    "\"\\",
+					    "\"\\\"",
+					    "\"\\q\"",
+					    "\"\\x1\"",
+					    "\"\\U00110000\""};
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		AUTO_TEXT struct text text = TEXT_INIT;
+		assert_false(format_unquote(&text, wrong[i]));
+		assert_int_equal(text.len, 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(floats_have_the_fewest_digits_that_read_back),
 		cmocka_unit_test(a_complex_number_shows_the_sign_of_its_second_part),
 		cmocka_unit_test(strings_are_quoted_so_that_each_byte_can_be_told),
+		cmocka_unit_test(what_was_quoted_is_unquoted_to_the_same_bytes),
+		cmocka_unit_test(what_strconv_never_wrote_is_not_unquoted),
 		cmocka_unit_test(a_letter_prints_from_the_version_on_whose_unicode_has_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
