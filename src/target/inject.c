@@ -134,8 +134,8 @@ enum status process_syscall(struct process *process, uint64_t addr, long nr, con
 	/* After a stop inside a system call (exec is one) the first step only leaves that, and puts its
 	 * result into rax. */
 	enum { STEPS_MAX = 4 };
-	pid_t tid;
-	struct user_regs_struct saved, regs, now = {0};
+	pid_t tid = 0;
+	struct user_regs_struct saved = {0}, regs, now = {0};
 	if (find_caller(process, &tid, &saved, err) != OK)
 		return FAILED;
 	regs = saved;
