@@ -17,10 +17,7 @@ static void print_title(struct page *page, const struct runtime *rt,
 			const struct explain_source *source, const struct verdict *v)
 {
 	if (v->message) {
-		bool is_panic = v->what && v->cause == CAUSE_OTHER && v->has_detector &&
-				strstr(v->what, "panic");
-		page_style(page, STYLE_RED, "%s",
-			   is_map_crash(v) || !is_panic ? "fatal error: " : "panic: ");
+		page_style(page, STYLE_RED, "%s", v->is_panic ? "panic: " : "fatal error: ");
 		page_text(page, v->message);
 	} else if (v->cause == CAUSE_NONE) {
 		page_style(page, STYLE_GREEN, "not crashed");
@@ -104,8 +101,9 @@ static void print_verdict(struct page *page, const struct verdict *v, bool is_lo
 	if (v->cause == CAUSE_CORRUPTION) {
 		page_style(page, STYLE_RED, "corruption");
 		page_printf(page,
-			    ": the map's header cannot be the work of Go's own code, and nobody "
-			    "else is in the map\n");
+			    ": the map's %s cannot be the work of Go's own code, and nobody else "
+			    "is in the map\n",
+			    v->map.contradiction ? "header" : "memory");
 		return;
 	}
 	page_style(page, styles[v->grade], "%s", grade_name(v->grade));
@@ -288,6 +286,11 @@ static void print_race(struct page *page, const struct verdict *v, bool is_log)
 	if (v->map.known || v->map.type)
 		print_map(page, &v->map);
 	print_verdict(page, v, is_log);
+	if (v->what) {
+		page_style(page, STYLE_BOLD, "what      ");
+		page_text(page, v->what);
+		fputc('\n', page->out);
+	}
 	fputc('\n', page->out);
 	if (v->has_detector)
 		print_side(page, "detector", &v->detector);

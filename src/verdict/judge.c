@@ -8,10 +8,12 @@
 
 #include "base/array.h"
 #include "base/cleanup.h"
+#include "maps/check.h"
 #include "maps/owner.h"
 #include "verdict/access.h"
 #include "verdict/crash.h"
 #include "verdict/locks.h"
+#include "verdict/lookalike.h"
 #include "verdict/recorded.h"
 #include "verdict/search.h"
 #include "verdict/verdict.h"
@@ -512,10 +514,6 @@ static enum status judge_searched(struct judge *j, struct error *err)
 	v->searched = j->suspects.searched;
 	v->parked_skipped = j->suspects.parked_skipped;
 	v->grade = grade_of(j, &strong);
-	if (v->map.contradiction && v->grade == GRADE_UNKNOWN) {
-		v->cause = CAUSE_CORRUPTION;
-		v->grade = GRADE_NONE;
-	}
 	if (j->suspects.count) {
 		const struct suspect *best = &j->suspects.list[0];
 		if (fill_other(j, best, v->grade, err) != OK)
@@ -531,6 +529,21 @@ static enum status judge_searched(struct judge *j, struct error *err)
 	return fill_candidates(j, shown, err);
 }
 
+/* Makes the search for the other side, and fills in the detector with what its code tells. */
+static enum status begin_search(struct judge *j, struct error *err)
+{
+	struct verdict *v = j->verdict;
+	struct detector detector = {
+		.frames = &j->crash.frames,
+		.first = j->call.frame + 1,
+		.operation = j->call.operation,
+		.owner = v->map.owner,
+	};
+	if (search_new(j->rt, &j->library, &v->map.map, &detector, &j->search, err) != OK)
+		return FAILED;
+	return name_check(j, err) == OK ? fill_detector(j, err) : FAILED;
+}
+
 static enum status judge_race(struct judge *j, struct error *err)
 {
 	struct verdict *v = j->verdict;
@@ -541,28 +554,75 @@ static enum status judge_race(struct judge *j, struct error *err)
 		return FAILED;
 	if (!v->map.has_header)
 		return fill_detector(j, err);
-	struct detector detector = {
-		.frames = &j->crash.frames,
-		.first = j->call.frame + 1,
-		.operation = j->call.operation,
-		.owner = v->map.owner,
-	};
-	if (search_new(j->rt, &j->library, &v->map.map, &detector, &j->search, err) != OK ||
-	    name_check(j, err) != OK || fill_detector(j, err) != OK ||
-	    judge_recorded(j, &recorded, err) != OK)
+	if (begin_search(j, err) != OK || judge_recorded(j, &recorded, err) != OK)
 		return FAILED;
 	if (!recorded && judge_searched(j, err) != OK)
 		return FAILED;
+	if (v->map.contradiction && v->grade == GRADE_UNKNOWN) {
+		v->cause = CAUSE_CORRUPTION;
+		v->grade = GRADE_NONE;
+	}
 	if (verdict_compare_locks(v, err) != OK)
 		return FAILED;
 	return v->grade == GRADE_UNKNOWN || j->options->sites ? fill_sites(j, err) : OK;
+}
+
+/* What is wrong in the map's memory, in words; NULL where nothing is, or memory is out. */
+static char *find_damage(struct judge *j)
+{
+	struct check_report report = {0};
+	char *damage = NULL;
+	if (j->verdict->map.contradiction)
+		return strdup(j->verdict->map.contradiction);
+	if (map_check(j->rt, &j->verdict->map.map, &report, NULL) == OK && report.count)
+		damage = strdup(report.list[0].text);
+	check_report_done(&report);
+	return damage;
+}
+
+/*
+ * The map's own code broke before a check of the flag could tell. Another goroutine that is in this map, or
+ * damage and another goroutine that can have done it by writing, make it a race; damage alone, a
+ * corruption. Neither: it is something else that happened there.
+ */
+static enum status judge_broken(struct judge *j, char *what, struct error *err)
+{
+	struct verdict *v = j->verdict;
+	v->what = what;
+	v->cause = CAUSE_OTHER;
+	if (lockflow_new(j->rt, &j->library, &j->locks, err) != OK)
+		return FAILED;
+	if (!v->map.has_header)
+		return fill_detector(j, err);
+	AUTO_FREE char *damage = find_damage(j);
+	bool damaged = damage || (v->message && strcmp(v->message, "bad map state") == 0);
+	if (begin_search(j, err) != OK || judge_searched(j, err) != OK)
+		return FAILED;
+	bool in_map = j->suspects.count && j->suspects.list[0].level >= SUSPECT_IN_MAP;
+	if (in_map || (damaged && v->grade != GRADE_UNKNOWN)) {
+		v->cause = CAUSE_RACE;
+	} else {
+		v->cause = damaged ? CAUSE_CORRUPTION : CAUSE_OTHER;
+		v->grade = GRADE_NONE;
+		access_done(&v->other);
+		v->has_other = false;
+	}
+	if (damage &&
+	    access_evidence(&v->detector, err, "the map's memory is damaged: %s", damage) != OK)
+		return FAILED;
+	return verdict_compare_locks(v, err);
 }
 
 static enum status judge_other(struct judge *j, struct error *err)
 {
 	struct verdict *v = j->verdict;
 	v->cause = j->crash.kind == CRASH_NONE ? CAUSE_NONE : CAUSE_OTHER;
-	v->what = TAKE(j->crash.what);
+	char *hint = j->has_goroutines ? lookalike_hint(j->rt, &j->crash, &j->goroutines) : NULL;
+	if (hint && asprintf(&v->what, "%s; %s", j->crash.what, hint) < 0)
+		v->what = NULL;
+	free(hint);
+	if (!v->what)
+		v->what = TAKE(j->crash.what);
 	return fill_detector(j, err);
 }
 
@@ -586,12 +646,17 @@ enum status verdict_judge(struct runtime *rt, const struct verdict_options *opti
 		frozen = goroutines_by_g(&j.goroutines, records->header.detector_g);
 	if (crash_read(rt, frozen, &j.crash, err) != OK)
 		return FAILED;
-	v.message = TAKE(j.crash.message);
+	v.message = j.crash.message ? strdup(j.crash.message) : NULL;
+	v.is_panic = j.crash.kind == CRASH_PANIC;
 	enum status status;
+	char *what;
 	if (j.crash.kind >= CRASH_MAP_WRITES && j.crash.kind <= CRASH_MAP_SMALL_FULL) {
 		if (j.crash.has_goroutine)
 			find_map(&j);
 		status = judge_race(&j, err);
+	} else if (j.crash.has_goroutine && lookalike_in_map(rt, &j.crash, &what)) {
+		find_map(&j);
+		status = judge_broken(&j, what, err);
 	} else {
 		status = judge_other(&j, err);
 	}

@@ -451,6 +451,7 @@ enum status log_crash_judge(const struct log_crash_text *crash, struct log_exe *
 	qsort(suspects, j.count, sizeof(*suspects), by_strength);
 	v.goroutine_count = crash->goroutines;
 	v.message = crash->message ? strdup(crash->message) : NULL;
+	v.is_panic = crash->message && !crash->is_fatal;
 	enum status status = crash->message && !v.message ? error_nomem(err)
 			     : crash->kind >= CRASH_MAP_WRITES &&
 					     crash->kind <= CRASH_MAP_SMALL_FULL

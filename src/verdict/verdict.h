@@ -131,7 +131,8 @@ struct verdict {
 	enum cause cause;
 	enum grade grade;
 	char *message; /* what Go printed after "fatal error: " or "panic: "; NULL unknown */
-	char *what; /* CAUSE_OTHER: the kind of crash, and where, in words */
+	bool is_panic; /* message was printed after "panic: " */
+	char *what; /* in words, of what was not a map's check: the kind of crash, and where */
 	char *advice; /* what would tell more next time; NULL none */
 	char *check; /* which of the runtime's checks failed, in words; NULL unknown */
 	struct map_facts map;

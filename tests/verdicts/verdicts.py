@@ -99,10 +99,10 @@ def judge(outcome, truth, source, report, stderr):
     printed = re.search(r"^\s*fatal error: (.*)$", stderr, re.M)
     printed = printed.group(1) if printed else None
     if cause == "race" and printed not in own_messages:
+        # The race broke the map before Go noticed it: not to be told always, but what is told must be true.
         outcome.note = f"died otherwise: {printed}"
-        if report["cause"] == "race" and report["grade"] == "proven":
-            outcome.errors.append("proven without a map message")
-        return
+        if report["cause"] != "race":
+            return
     if cause in ("other", "none") and report["cause"] != cause:
         outcome.errors.append(f"cause {report['cause']}, in truth {cause}")
         return
@@ -113,7 +113,7 @@ def judge(outcome, truth, source, report, stderr):
         return
     if cause == "none":
         return
-    if report["message"] != printed:
+    if printed in own_messages and report["message"] != printed:
         outcome.errors.append(f"message {report['message']!r}, printed {printed!r}")
     outcome.grade = report["grade"] or report["cause"]
     sides = {access["role"]: access for access in report["accesses"]}
