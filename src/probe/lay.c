@@ -132,7 +132,7 @@ enum status lay_in(struct process *process, const struct plan *plan, uint64_t bi
 {
 	__attribute__((cleanup(cleanup_laid))) struct laid laid = {.bias = bias, .fd = -1};
 	struct error why = {0};
-	uint64_t insn;
+	uint64_t insn = 0; /* gcc does not see that it is set on success */
 	laid.table_size = records_size(options->line_bits);
 	if (find_syscall(process, plan, bias, &insn, err) != OK)
 		return FAILED;
