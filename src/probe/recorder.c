@@ -259,7 +259,7 @@ static void cleanup_process(struct process **process)
 static enum status record_new(struct recorder *rec, struct notes *notes, struct error *err)
 {
 	__attribute__((cleanup(cleanup_process))) struct process *process = NULL;
-	uint64_t bias;
+	uint64_t bias = 0;
 	if (check_privileges(rec->pid, err) != OK ||
 	    (rec->how.hold_ms && check_processors(rec->pid, err) != OK) ||
 	    make_plan(rec, notes, &bias, err) != OK || process_adopt(rec->pid, &process, err) != OK)
@@ -302,7 +302,7 @@ enum status recorder_start(char **argv, const struct recorder_options *options, 
 	if (rec->pid < 0)
 		return error_sys(err, "fork");
 	if (rec->pid == 0)
-		become(argv, go, errors_write);
+		become(argv, (const int[2]){go_read, go_write}, errors_write);
 	close(TAKE_FD(errors_write));
 	enum status status = seize_child(rec->pid, err);
 	if (status == OK) {
@@ -354,7 +354,7 @@ enum status recorder_attach(pid_t pid, const struct recorder_options *options, s
 			    struct recorder **ret, uint64_t *ret_pause_us, struct error *err)
 {
 	AUTO_RECORDER struct recorder *rec = calloc(1, sizeof(*rec));
-	uint64_t bias, pause = 0;
+	uint64_t bias = 0, pause = 0;
 	if (!rec)
 		return error_nomem(err);
 	rec->laid.fd = -1;
