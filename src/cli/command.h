@@ -39,6 +39,7 @@ enum option_id {
 	OPTION_LOG,
 	OPTION_HEX,
 	OPTION_KEY,
+	OPTION_BINARY,
 	OPTION_COUNT,
 };
 
@@ -85,6 +86,7 @@ int maps_run(const struct options *options);
 int map_run(const struct options *options);
 int code_run(const struct options *options);
 int run_run(const struct options *options);
+int check_run(const struct options *options);
 int layout_run(const struct options *options);
 int writers_run(const struct options *options);
 

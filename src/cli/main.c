@@ -31,6 +31,7 @@ const struct option_spec option_specs[OPTION_COUNT] = {
 	[OPTION_MAP] = {"map", "ADDRESS", "--hold on this map only"},
 	[OPTION_NO_TSC] = {"no-tsc", NULL, "record without time stamps: cheaper, proves less"},
 	[OPTION_OUTPUT] = {"output", "FILE", "write the report into FILE"},
+	[OPTION_BINARY] = {"binary", NULL, "look at the binary only, not at this machine"},
 	[OPTION_HEX] = {"hex", NULL, "show the bytes: header, and buckets or groups"},
 	[OPTION_KEY] = {"key", "KEY", "follow the lookup of one key"},
 };
@@ -64,6 +65,11 @@ const struct command commands[] = {
 	 "TARGET is an executable, a core or a PID. Without FUNCTION, the instructions of all map\n"
 	 "functions that touch the flag; --all: every instruction of them. FUNCTION is a name as\n"
 	 "linked, or its end: mapassign_fast64, maps.(*Map).Delete.\n"},
+	{"check", check_run, "TARGET", 1, 1, OPTIONS_TARGET | OPTION(OPTION_BINARY),
+	 "before it ships: would a crash of this binary be explainable?",
+	 "TARGET is an executable, or a PID: then the limits and the environment are that "
+	 "process's.\n"
+	 "Exit status 0: it would; 1: in part, and it says what to do; 2: it would not.\n"},
 	{"layout", layout_run, "TARGET [NAME]...", 1, 64,
 	 OPTIONS_TARGET | OPTION(OPTION_ALL) | OPTION(OPTION_CHECK),
 	 "the runtime's structs and maps' buckets as this binary has them",
