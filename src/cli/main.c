@@ -84,11 +84,16 @@ const struct command commands[] = {
 	 "goes to standard error after the program's own output (--json: to standard output); "
 	 "exit\n"
 	 "status, signals and files are the program's own.\n"},
-	{"writers", writers_run, "TARGET [TYPE]", 1, 2, OPTIONS_TARGET,
-	 "the code that can write maps of a type",
+	{"writers", writers_run, "TARGET [TYPE|ADDRESS]", 1, 2,
+	 OPTIONS_TARGET | OPTION(OPTION_LIMIT),
+	 "the code that can write maps of a type, or that writes to an address",
 	 "TARGET is an executable, a core or a PID. TYPE is a map type by name (map[string]int) or "
 	 "by\n"
-	 "the address of its descriptor; without it, the writes of all maps are listed.\n"},
+	 "the address of its descriptor; without it, the writes of all maps are listed. For an "
+	 "ADDRESS\n"
+	 "(0x...): the instructions that write there, as the code names it or as goroutines hold "
+	 "it\n"
+	 "now, in their registers and frames.\n"},
 	{0},
 };
 

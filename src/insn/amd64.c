@@ -147,6 +147,10 @@ static enum insn_op op_of(const ZydisDecodedInstruction *zydis)
 		return INSN_BIT_TEST;
 	case ZYDIS_MNEMONIC_XCHG:
 		return INSN_EXCHANGE;
+	case ZYDIS_MNEMONIC_CMPXCHG:
+	case ZYDIS_MNEMONIC_CMPXCHG8B:
+	case ZYDIS_MNEMONIC_CMPXCHG16B:
+		return INSN_COMPARE_EXCHANGE;
 	default:
 		return INSN_OTHER;
 	}
@@ -264,6 +268,7 @@ static void fill_operands(struct insn *insn, const struct insn_operand *explicit
 {
 	switch (insn->op) {
 	case INSN_OTHER:
+	case INSN_COMPARE_EXCHANGE:
 		return;
 	case INSN_COMPARE:
 	case INSN_TEST:

@@ -269,6 +269,7 @@ static bool exclusive(uint32_t word, struct insn *insn)
 			size = bit_of(word, 30) ? 16 : 8;
 		struct insn_mem *mem = access(insn, rn, 0, size, true);
 		mem->write = true;
+		insn->op = INSN_COMPARE_EXCHANGE;
 		insn->atomic = true;
 		insn->reads |= data_reg(rs) | data_reg(rt);
 		insn->writes |= data_reg(rs);

@@ -57,6 +57,7 @@ enum insn_op {
 	INSN_BIT_TEST, /* carry = bit src[1] of src[0] */
 	INSN_SELECT, /* dst = src[0] or src[1], by the flags */
 	INSN_EXCHANGE, /* amd64 xchg: dst and src[0] change places */
+	INSN_COMPARE_EXCHANGE, /* cmpxchg, cas: masks and memory only, as for INSN_OTHER */
 	INSN_PAIR, /* arm64 ldp, stp of 8 bytes each: src[0] and src[1] are the registers at the first and
 		      the second word of mem[0], loaded where it is read; no dst */
 };

@@ -46,3 +46,29 @@ jsonschema.validate(json.load(open(sys.argv[1])), json.load(open(sys.argv[2])))'
   [ "$status" -eq 2 ]
   [[ "$stderr" == *"string is no map type"* ]]
 }
+
+@test "writers of an address shows what writes to it, and through which goroutine" {
+  program=$("$SOURCE_DIR/tools/build-program" 1.26 global normal)
+  "$SOURCE_DIR/tools/crash" "$program" "$DIR/global" >/dev/null
+  # The flag of the map that two goroutines raced for.
+  map=$(sed -n 's/^map \(0x[0-9a-f]*\)$/\1/p' "$DIR/global/stderr")
+  run "$MAPCRASH" writers "$DIR/global/core" "$(printf '0x%x' $((map + 34)))"
+  [ "$status" -le 1 ]
+  # Who raced may be past the map by then: tests/stores has goroutines that hold still.
+  [[ "$output" =~ "Written through what goroutines hold now: "[0-9]+" places" ]]
+  "$MAPCRASH" writers --json "$DIR/global/core" "$(printf '0x%x' $((map + 34)))" >"$DIR/stores.json" || [ $? = 1 ]
+  # The variable that holds the map.
+  variable=0x$(nm "$program" | sed -n 's/^\([0-9a-f]*\) . main.handlers$/\1/p')
+  run "$MAPCRASH" writers "$program" "$variable"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"is main.handlers"* ]]
+  [[ "$output" =~ "store ".*"main.init" ]]
+  [[ "$output" != *goroutine* ]]
+  "$MAPCRASH" writers --json "$program" "$variable" >"$DIR/stores-exe.json"
+  for report in "$DIR/stores.json" "$DIR/stores-exe.json"; do
+    python3 -c '
+import json, sys, jsonschema
+jsonschema.validate(json.load(open(sys.argv[1])), json.load(open(sys.argv[2])))' \
+      "$report" "$SOURCE_DIR/docs/stores.schema.json"
+  done
+}
