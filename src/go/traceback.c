@@ -275,8 +275,6 @@ static bool parse_place(struct part p, struct place *ret)
 {
 	struct place place = {0};
 	uint64_t line;
-	/* rsyslog writes a tab so. */
-	(void)TAKE_WORD(&p, "#011");
 	/* The last colon before the first " +", " fp=" or " pc=": a path may hold blanks and colons. */
 	const char *s = p.s, *colon = NULL;
 	struct part tail = p;
@@ -380,9 +378,15 @@ static void tell(struct traceback *tb, enum trace_message_kind kind, uint64_t li
 		 struct part text, bool glued)
 {
 	static const char recovered[] = " [recovered";
-	finish(tb);
-	struct trace_message m = {
-		.kind = kind, .text = text.s, .len = left(&text), .glued = glued, .line = line};
+	/* Two threads may die at once: the second's message can stand in the first's traceback. */
+	if (kind != TRACE_FATAL)
+		finish(tb);
+	struct trace_message m = {.kind = kind,
+				  .in_goroutine = tb->open,
+				  .text = text.s,
+				  .len = left(&text),
+				  .glued = glued,
+				  .line = line};
 	const char *hit = memmem(m.text, m.len, recovered, sizeof(recovered) - 1);
 	if (kind == TRACE_PANIC && hit) {
 		m.recovered = true;
@@ -393,12 +397,14 @@ static void tell(struct traceback *tb, enum trace_message_kind kind, uint64_t li
 
 static bool message_line(struct traceback *tb, uint64_t line, struct part p)
 {
-	static const char fatal[] = "fatal error: ";
+	/* The blank behind it may have been at the line's end. */
+	static const char fatal[] = "fatal error:";
 	struct part q = p;
 	bool glued = false;
 	if (TAKE_WORD(&q, fatal)) {
+		(void)TAKE_WORD(&q, " ");
 		/* Two that die at once, up to 1.23: "fatal error: fatal error: AA". */
-		while (TAKE_WORD(&q, fatal))
+		for (; TAKE_WORD(&q, fatal); (void)TAKE_WORD(&q, " "))
 			glued = true;
 		const char *more = memmem(q.s, left(&q), fatal, sizeof(fatal) - 1);
 		if (more) {
@@ -436,8 +442,9 @@ static bool message_line(struct traceback *tb, uint64_t line, struct part p)
 bool traceback_line(struct traceback *tb, uint64_t line, const char *s, size_t n)
 {
 	struct part p = {s, s + n};
-	while (left(&p) && (*p.s == '\t' || *p.s == ' '))
-		p.s++;
+	/* rsyslog writes a tab as #011. */
+	while (left(&p) && (TAKE_WORD(&p, "\t") || TAKE_WORD(&p, " ") || TAKE_WORD(&p, "#011")))
+		;
 	while (left(&p) && (p.end[-1] == ' ' || p.end[-1] == '\t'))
 		p.end--;
 	if (!left(&p))

@@ -176,7 +176,7 @@ static void on_message(void *context, const struct trace_message *m)
 	if (has_goroutines && m->kind == TRACE_FATAL) {
 		w->message = *m;
 		w->message.text = strndup(m->text, m->len);
-		w->message.len = w->message.text ? m->len : 0;
+		w->message.len = w->message.text ? strlen(w->message.text) : 0;
 		w->pending = w->message.text;
 		return;
 	}
