@@ -35,7 +35,7 @@ struct dwarf_info {
 };
 
 /* libdw's own handler prints, and exits as if there were a report with gaps. */
-static _Noreturn void out_of_memory(void)
+__attribute__((noreturn)) static void out_of_memory(void)
 {
 	nomem_exit();
 	abort();
