@@ -203,6 +203,8 @@ struct gomap {
 
 	uint32_t clears; /* how often the map was cleared: iterations end there */
 	struct gomap_seed seed;
+	uintptr_t mask; /* 2^B - 1 */
+	uintptr_t room; /* an insert at this count or above takes the slow way: growth, or all do */
 	struct gomap_shape shape;
 	const struct gomap_type *type;
 	struct gomap_allocator allocator;
@@ -274,7 +276,7 @@ struct gomap_iter {
 	struct gomap_table *table, *oldtable; /* kept alive for it */
 	uintptr_t start, next, check;
 	uint32_t clears;
-	uint8_t B, offset, wrapped, pending;
+	uint8_t B, offset, wrapped, pending, last;
 };
 
 /* Starts an iteration over m and stops before the first element. Each element that stays in the

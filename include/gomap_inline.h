@@ -35,7 +35,7 @@
  *
  * Here a writer takes the map by an atomic step, and a reader looks before and after:
  *
- * writer  busy bit, thread id, sequence number. Taken by compare-and-swap: of two writers one
+ * writer  thread id, sequence number, busy bit. Taken by compare-and-swap: of two writers one
  *         fails, and so sees the other. An unlocked exchange costs about 4 ns, and most maps are
  *         written by one thread only. Hence:
  * bias    the thread that wrote first owns the map: it marks its writes in turn (odd: busy) with
@@ -64,6 +64,12 @@
 
 #include <errno.h>
 #include <string.h>
+#if defined(__SSE2__) && !defined(GOMAP_IMPL_PORTABLE)
+#define GOMAP_IMPL_SSE2 1
+#include <emmintrin.h>
+#else
+#define GOMAP_IMPL_SSE2 0
+#endif
 
 #ifdef __cplusplus
 extern "C" {
@@ -78,6 +84,21 @@ extern "C" {
 #define GOMAP_FENCE(order) __atomic_signal_fence(order)
 #else
 #define GOMAP_FENCE(order) __atomic_thread_fence(order)
+#endif
+
+/* Loads of one word that another thread may be storing. On amd64 every load is an acquire, and GCC
+ * makes better code of a volatile access and a compiler barrier than of its own builtins. */
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+#define GOMAP_LOAD(p) (*(const volatile __typeof__(*(p)) *)(p))
+#define GOMAP_LOAD_ACQUIRE(p)                            \
+	(__extension__({                                 \
+		__typeof__(*(p)) value_ = GOMAP_LOAD(p); \
+		__atomic_signal_fence(__ATOMIC_ACQUIRE); \
+		value_;                                  \
+	}))
+#else
+#define GOMAP_LOAD(p) __atomic_load_n(p, __ATOMIC_RELAXED)
+#define GOMAP_LOAD_ACQUIRE(p) __atomic_load_n(p, __ATOMIC_ACQUIRE)
 #endif
 
 /* An address inside the function that this is expanded in. */
@@ -193,18 +214,27 @@ static GOMAP_INLINE bool gomap_impl_equal(const struct gomap_shape *s, const voi
 extern __thread uint32_t gomap_impl_tid __attribute__((tls_model("initial-exec")));
 
 enum {
-	GOMAP_TID_BITS = 22, /* the kernel's PID_MAX_LIMIT, 4 M */
+	/* writer, from bit 0: GOMAP_BUSY, the sequence number, the thread id */
+	GOMAP_BUSY = 1, /* turn is odd while busy, so one test tells of both */
 	GOMAP_SEQ_BITS = 41,
+	GOMAP_TID_BITS = 22, /* the kernel's PID_MAX_LIMIT, 4 M */
+	/* site, from bit 0: enum gomap_op, whether the hold is by bias, the address, the tag */
+	GOMAP_OP_BITS = 3,
 	GOMAP_PC_BITS = 48, /* user addresses of amd64 and arm64 without the hints for more */
 	GOMAP_TAG_BITS = 12,
 };
 
-#define GOMAP_BUSY (UINT64_C(1) << 63) /* in writer */
 #define GOMAP_BIAS_NONE UINT32_C(0xffffffff) /* nobody has written yet */
 #define GOMAP_BIAS_REVOKED (UINT32_C(1) << 31) /* beside the first writer's thread id */
 
 /* How a write has taken the map. */
 enum gomap_impl_hold { GOMAP_REFUSED, GOMAP_HELD_BY_BIAS, GOMAP_HELD_BY_WRITER };
+
+/* A write under way. */
+struct gomap_impl_write {
+	enum gomap_impl_hold hold;
+	uint64_t turn; /* GOMAP_HELD_BY_BIAS: the even turn before it */
+};
 
 /* What a reader saw before it began. */
 struct gomap_impl_seen {
@@ -219,80 +249,94 @@ void gomap_impl_conflict(const struct gomap *m, enum gomap_op op, const void *ke
 void gomap_impl_conflict_go(const struct gomap *m, enum gomap_op op, const void *key, void *site)
 	__attribute__((cold));
 
+/* A copy of a small key for the slow ways, so that the key itself can stay in registers. */
+static GOMAP_INLINE const void *gomap_impl_key_copy(const struct gomap_shape *s, const void *key,
+						    struct gomap_string *room)
+{
+	if (!key || s->kind == GOMAP_OTHER)
+		return key;
+	return memcpy(room, key, s->key_size);
+}
+
 static GOMAP_INLINE void gomap_impl_set_site(struct gomap *m, enum gomap_op op,
 					     enum gomap_impl_hold hold, uint64_t tag, void *site)
 {
-	uint64_t word = ((uint64_t)site & ((UINT64_C(1) << GOMAP_PC_BITS) - 1)) |
-			(uint64_t)op << GOMAP_PC_BITS |
-			(uint64_t)(hold == GOMAP_HELD_BY_BIAS) << (GOMAP_PC_BITS + 3) |
-			tag << (64 - GOMAP_TAG_BITS);
+	uint64_t word = (uint64_t)op | (uint64_t)(hold == GOMAP_HELD_BY_BIAS) << GOMAP_OP_BITS |
+			(uint64_t)site << (GOMAP_OP_BITS + 1) | tag << (64 - GOMAP_TAG_BITS);
 	__atomic_store_n(&m->site, word, __ATOMIC_RELAXED);
 }
 
-static GOMAP_INLINE enum gomap_impl_hold gomap_impl_begin_write(struct gomap *m, enum gomap_op op,
-								const void *key, void *site)
+/* False where the write is refused. */
+static GOMAP_INLINE bool gomap_impl_begin_write(struct gomap *m, const struct gomap_shape *s,
+						enum gomap_op op, const void *key, void *site,
+						struct gomap_impl_write *ret)
 {
+	struct gomap_string room;
 #if GOMAP_DETECT == GOMAP_DETECT_EXACT
-	enum gomap_impl_hold hold = GOMAP_REFUSED;
-	if (GOMAP_LIKELY(__atomic_load_n(&m->bias, __ATOMIC_RELAXED) == gomap_impl_tid)) {
-		uint64_t turn = __atomic_load_n(&m->turn, __ATOMIC_RELAXED);
-		if (GOMAP_UNLIKELY(turn & 1)) {
+	uint32_t self = gomap_impl_tid;
+	ret->hold = GOMAP_REFUSED;
+	ret->turn = GOMAP_LOAD(&m->turn);
+	if (GOMAP_LIKELY(GOMAP_LOAD(&m->bias) == self)) {
+		if (GOMAP_UNLIKELY(ret->turn & 1)) {
 			/* our own write is under way: a callback of the type uses the map */
-			gomap_impl_conflict(m, op, key, site);
-			return GOMAP_REFUSED;
+			gomap_impl_conflict(m, op, gomap_impl_key_copy(s, key, &room), site);
+			return false;
 		}
-		__atomic_store_n(&m->turn, turn + 1, __ATOMIC_RELAXED);
+		__atomic_store_n(&m->turn, ret->turn + 1, __ATOMIC_RELAXED);
 		__atomic_signal_fence(__ATOMIC_SEQ_CST); /* the other half is membarrier */
-		if (GOMAP_LIKELY(__atomic_load_n(&m->bias, __ATOMIC_RELAXED) == gomap_impl_tid)) {
-			gomap_impl_set_site(m, op, GOMAP_HELD_BY_BIAS, turn + 1, site);
-			hold = GOMAP_HELD_BY_BIAS;
+		if (GOMAP_LIKELY(GOMAP_LOAD(&m->bias) == self)) {
+			gomap_impl_set_site(m, op, GOMAP_HELD_BY_BIAS, ret->turn + 1, site);
+			ret->hold = GOMAP_HELD_BY_BIAS;
 		} else {
-			__atomic_store_n(&m->turn, turn, __ATOMIC_RELEASE);
+			__atomic_store_n(&m->turn, ret->turn, __ATOMIC_RELEASE);
 		}
 	}
-	if (GOMAP_UNLIKELY(!hold)) {
-		hold = gomap_impl_take(m, op, key, site);
-		if (!hold)
-			return GOMAP_REFUSED;
+	if (GOMAP_UNLIKELY(!ret->hold)) {
+		ret->hold = gomap_impl_take(m, op, gomap_impl_key_copy(s, key, &room), site);
+		if (!ret->hold)
+			return false;
 	}
 	m->flags |= GOMAP_HASH_WRITING;
 	GOMAP_FENCE(__ATOMIC_RELEASE); /* turn or writer before any change of the map */
-	return hold;
+	return true;
 #elif GOMAP_DETECT == GOMAP_DETECT_GO
+	(void)ret;
 	if (GOMAP_UNLIKELY(*(volatile uint8_t *)&m->flags & GOMAP_HASH_WRITING)) {
-		gomap_impl_conflict_go(m, op, key, site);
-		return GOMAP_REFUSED;
+		gomap_impl_conflict_go(m, op, gomap_impl_key_copy(s, key, &room), site);
+		return false;
 	}
 	m->flags ^= GOMAP_HASH_WRITING;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	return GOMAP_HELD_BY_WRITER;
+	return true;
 #else
-	(void)m, (void)op, (void)key, (void)site;
-	return GOMAP_HELD_BY_WRITER;
+	(void)m, (void)s, (void)op, (void)key, (void)site, (void)ret, (void)room;
+	return true;
 #endif
 }
 
-static GOMAP_INLINE void gomap_impl_end_write(struct gomap *m, enum gomap_impl_hold hold,
+static GOMAP_INLINE void gomap_impl_end_write(struct gomap *m, const struct gomap_shape *s,
+					      const struct gomap_impl_write *write,
 					      enum gomap_op op, const void *key, void *site)
 {
 #if GOMAP_DETECT == GOMAP_DETECT_EXACT
-	(void)op, (void)key, (void)site;
+	(void)s, (void)op, (void)key, (void)site;
 	m->flags &= (uint8_t)~GOMAP_HASH_WRITING;
-	if (GOMAP_LIKELY(hold == GOMAP_HELD_BY_BIAS))
-		__atomic_store_n(&m->turn, __atomic_load_n(&m->turn, __ATOMIC_RELAXED) + 1,
-				 __ATOMIC_RELEASE);
+	if (GOMAP_LIKELY(write->hold == GOMAP_HELD_BY_BIAS))
+		__atomic_store_n(&m->turn, write->turn + 2, __ATOMIC_RELEASE);
 	else
 		__atomic_store_n(&m->writer,
-				 __atomic_load_n(&m->writer, __ATOMIC_RELAXED) & ~GOMAP_BUSY,
+				 __atomic_load_n(&m->writer, __ATOMIC_RELAXED) &
+					 ~(uint64_t)GOMAP_BUSY,
 				 __ATOMIC_RELEASE);
 #elif GOMAP_DETECT == GOMAP_DETECT_GO
-	(void)hold;
+	struct gomap_string room;
+	(void)write;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	if (GOMAP_UNLIKELY(!(*(volatile uint8_t *)&m->flags & GOMAP_HASH_WRITING)))
-		gomap_impl_conflict_go(m, op, key, site);
+		gomap_impl_conflict_go(m, op, gomap_impl_key_copy(s, key, &room), site);
 	m->flags &= (uint8_t)~GOMAP_HASH_WRITING;
 #else
-	(void)m, (void)hold, (void)op, (void)key, (void)site;
+	(void)m, (void)s, (void)write, (void)op, (void)key, (void)site;
 #endif
 }
 
@@ -300,9 +344,9 @@ static GOMAP_INLINE void gomap_impl_end_write(struct gomap *m, enum gomap_impl_h
 static GOMAP_INLINE bool gomap_impl_begin_read(const struct gomap *m, struct gomap_impl_seen *seen)
 {
 #if GOMAP_DETECT == GOMAP_DETECT_EXACT
-	seen->writer = __atomic_load_n(&m->writer, __ATOMIC_ACQUIRE);
-	seen->turn = __atomic_load_n(&m->turn, __ATOMIC_ACQUIRE);
-	return GOMAP_LIKELY(!((seen->writer >> 63) | (seen->turn & 1)));
+	seen->writer = GOMAP_LOAD_ACQUIRE(&m->writer);
+	seen->turn = GOMAP_LOAD_ACQUIRE(&m->turn);
+	return GOMAP_LIKELY(!((seen->writer | seen->turn) & GOMAP_BUSY));
 #elif GOMAP_DETECT == GOMAP_DETECT_GO
 	(void)seen;
 	return GOMAP_LIKELY(!(*(const volatile uint8_t *)&m->flags & GOMAP_HASH_WRITING));
@@ -320,8 +364,8 @@ static GOMAP_INLINE bool gomap_impl_unchanged(const struct gomap *m,
 	if (!seen)
 		return true;
 	GOMAP_FENCE(__ATOMIC_ACQUIRE);
-	return GOMAP_LIKELY(!((__atomic_load_n(&m->writer, __ATOMIC_RELAXED) ^ seen->writer) |
-			      (__atomic_load_n(&m->turn, __ATOMIC_RELAXED) ^ seen->turn)));
+	return GOMAP_LIKELY(GOMAP_LOAD(&m->writer) == seen->writer) &&
+	       GOMAP_LIKELY(GOMAP_LOAD(&m->turn) == seen->turn);
 #else
 	(void)m, (void)seen;
 	return true;
@@ -329,13 +373,14 @@ static GOMAP_INLINE bool gomap_impl_unchanged(const struct gomap *m,
 }
 
 /* Reports what begin_read or unchanged has seen. */
-static GOMAP_INLINE void gomap_impl_refuse_read(const struct gomap *m, enum gomap_op op,
-						const void *key, void *site)
+static GOMAP_INLINE void gomap_impl_refuse_read(const struct gomap *m, const struct gomap_shape *s,
+						enum gomap_op op, const void *key, void *site)
 {
+	struct gomap_string room;
 #if GOMAP_DETECT == GOMAP_DETECT_EXACT
-	gomap_impl_conflict(m, op, key, site);
+	gomap_impl_conflict(m, op, gomap_impl_key_copy(s, key, &room), site);
 #else
-	gomap_impl_conflict_go(m, op, key, site);
+	gomap_impl_conflict_go(m, op, gomap_impl_key_copy(s, key, &room), site);
 #endif
 }
 
@@ -354,10 +399,10 @@ enum {
 
 #define GOMAP_BYTES(c) (UINT64_C(0x0101010101010101) * (c))
 
-static GOMAP_INLINE uint8_t gomap_impl_top(uint64_t hash)
+static GOMAP_INLINE uint64_t gomap_impl_top(uint64_t hash)
 {
-	uint8_t top = (uint8_t)(hash >> 56);
-	return (uint8_t)(top < GOMAP_MIN_TOP ? top + GOMAP_MIN_TOP : top);
+	uint64_t top = hash >> 56;
+	return top < GOMAP_MIN_TOP ? top + GOMAP_MIN_TOP : top;
 }
 
 static GOMAP_INLINE size_t gomap_impl_bucket_size(const struct gomap_shape *s)
@@ -377,25 +422,24 @@ static GOMAP_INLINE char *gomap_impl_overflow(const struct gomap_shape *s, const
 	return gomap_impl_load_pointer(bucket + gomap_impl_bucket_size(s) - sizeof(char *));
 }
 
-static GOMAP_INLINE char *gomap_impl_key_slot(const struct gomap_shape *s, char *bucket, unsigned i)
+static GOMAP_INLINE char *gomap_impl_key_slot(const struct gomap_shape *s, char *bucket, size_t i)
 {
-	return bucket + GOMAP_SLOTS + (size_t)i * s->key_slot;
+	return bucket + GOMAP_SLOTS + i * s->key_slot;
 }
 
-static GOMAP_INLINE char *gomap_impl_elem_slot(const struct gomap_shape *s, char *bucket,
-					       unsigned i)
+static GOMAP_INLINE char *gomap_impl_elem_slot(const struct gomap_shape *s, char *bucket, size_t i)
 {
-	return bucket + GOMAP_SLOTS + (size_t)GOMAP_SLOTS * s->key_slot + (size_t)i * s->elem_slot;
+	return bucket + GOMAP_SLOTS + (size_t)GOMAP_SLOTS * s->key_slot + i * s->elem_slot;
 }
 
 /* The key in a slot, through its pointer where it is indirect. */
-static GOMAP_INLINE char *gomap_impl_key(const struct gomap_shape *s, char *bucket, unsigned i)
+static GOMAP_INLINE char *gomap_impl_key(const struct gomap_shape *s, char *bucket, size_t i)
 {
 	char *slot = gomap_impl_key_slot(s, bucket, i);
 	return s->flags & GOMAP_INDIRECT_KEY ? gomap_impl_load_pointer(slot) : slot;
 }
 
-static GOMAP_INLINE char *gomap_impl_elem(const struct gomap_shape *s, char *bucket, unsigned i)
+static GOMAP_INLINE char *gomap_impl_elem(const struct gomap_shape *s, char *bucket, size_t i)
 {
 	char *slot = gomap_impl_elem_slot(s, bucket, i);
 	return s->flags & GOMAP_INDIRECT_ELEM ? gomap_impl_load_pointer(slot) : slot;
@@ -408,18 +452,94 @@ static GOMAP_INLINE uint64_t gomap_impl_zero_bytes(uint64_t w)
 	return (w - GOMAP_BYTES(0x01)) & ~w & GOMAP_BYTES(0x80);
 }
 
-/* The high bit of each byte of w that is emptyRest or emptyOne. Exact: 0x7e + b carries into the
- * high bit from b = 2 on, once b's own high bit is out of the way. */
-static GOMAP_INLINE uint64_t gomap_impl_empty_bytes(uint64_t w)
-{
-	uint64_t low = w & GOMAP_BYTES(0x7f);
-	return ~((low + GOMAP_BYTES(0x7e)) | w) & GOMAP_BYTES(0x80);
-}
-
 /* Whether a byte of w is zero. Exact, as the lowest marked byte always is. */
-static GOMAP_INLINE bool gomap_impl_has_empty_rest(uint64_t w)
+static GOMAP_INLINE bool gomap_impl_has_zero_byte(uint64_t w)
 {
 	return gomap_impl_zero_bytes(w) != 0;
+}
+
+/* The eight tophash bytes of a bucket, and sets of its slots: one bit a slot from
+ * GOMAP_SLOT_STEP * slot on, lowest slot lowest. */
+#if GOMAP_IMPL_SSE2
+typedef __m128i gomap_impl_tops;
+typedef unsigned gomap_impl_slots;
+enum { GOMAP_SLOT_STEP = 1, GOMAP_ALL_SLOTS = 0xff };
+
+static GOMAP_INLINE gomap_impl_tops gomap_impl_load_tops(const char *bucket)
+{
+	return _mm_loadl_epi64((const __m128i *)(const void *)bucket);
+}
+
+/* The slots whose byte is c. */
+static GOMAP_INLINE gomap_impl_slots gomap_impl_match(gomap_impl_tops tops, uint64_t c)
+{
+	__m128i pattern = _mm_cvtsi64_si128((int64_t)GOMAP_BYTES(c));
+	return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(tops, pattern)) & GOMAP_ALL_SLOTS;
+}
+
+/* Those that are emptyRest or emptyOne. */
+static GOMAP_INLINE gomap_impl_slots gomap_impl_empty(gomap_impl_tops tops)
+{
+	__m128i ones = _mm_set1_epi8(GOMAP_EMPTY_ONE);
+	__m128i same = _mm_cmpeq_epi8(_mm_min_epu8(tops, ones), tops);
+	return (unsigned)_mm_movemask_epi8(same) & GOMAP_ALL_SLOTS;
+}
+
+static GOMAP_INLINE bool gomap_impl_has_empty_rest(gomap_impl_tops tops)
+{
+	return gomap_impl_match(tops, GOMAP_EMPTY_REST) != 0;
+}
+
+/* A set of slots as eight bits. */
+static GOMAP_INLINE uint8_t gomap_impl_slot_bits(gomap_impl_slots slots)
+{
+	return (uint8_t)slots;
+}
+#else
+typedef uint64_t gomap_impl_tops, gomap_impl_slots;
+enum { GOMAP_SLOT_STEP = 8 };
+
+static GOMAP_INLINE gomap_impl_tops gomap_impl_load_tops(const char *bucket)
+{
+	uint64_t tops = gomap_impl_load64(bucket);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	tops = __builtin_bswap64(tops);
+#endif
+	return tops;
+}
+
+/* The slots whose byte is c, and perhaps some above one of these whose byte differs from c by one
+ * bit. */
+static GOMAP_INLINE gomap_impl_slots gomap_impl_match(gomap_impl_tops tops, uint64_t c)
+{
+	return gomap_impl_zero_bytes(tops ^ GOMAP_BYTES(c));
+}
+
+/* Those that are emptyRest or emptyOne. Exact: 0x7e + b carries into the high bit from b = 2 on,
+ * once b's own high bit is out of the way. */
+static GOMAP_INLINE gomap_impl_slots gomap_impl_empty(gomap_impl_tops tops)
+{
+	uint64_t low = tops & GOMAP_BYTES(0x7f);
+	return ~((low + GOMAP_BYTES(0x7e)) | tops) & GOMAP_BYTES(0x80);
+}
+
+static GOMAP_INLINE bool gomap_impl_has_empty_rest(gomap_impl_tops tops)
+{
+	return gomap_impl_has_zero_byte(tops);
+}
+
+/* A set of slots as eight bits: the product brings bit 8 * i to 56 + i, and no two together. */
+static GOMAP_INLINE uint8_t gomap_impl_slot_bits(gomap_impl_slots slots)
+{
+	return (uint8_t)((slots >> 7 & GOMAP_BYTES(1)) * UINT64_C(0x0102040810204080) >> 56);
+}
+#endif
+
+static GOMAP_INLINE size_t gomap_impl_lowest(gomap_impl_slots slots)
+{
+	return (size_t)(sizeof(slots) == 4 ? __builtin_ctz((unsigned)slots)
+					   : __builtin_ctzll(slots)) /
+	       GOMAP_SLOT_STEP;
 }
 
 static GOMAP_INLINE bool gomap_impl_evacuated(const char *bucket)
@@ -428,49 +548,48 @@ static GOMAP_INLINE bool gomap_impl_evacuated(const char *bucket)
 	return top > GOMAP_EMPTY_ONE && top < GOMAP_MIN_TOP;
 }
 
-/* The bucket that hash is in now: while growing, the old one unless it is evacuated.
- * B is loaded first and stored last, and arrays only get larger: whatever mixture of old and new
- * an unlocked reader sees here, its index is inside the array. */
+/* The bucket that hash is in now: while growing, the old one unless it is evacuated. NULL in a map
+ * that has no buckets yet.
+ * mask is loaded first and stored last, and arrays only get larger: whatever mixture of old and
+ * new an unlocked reader sees here, its index is inside the array. */
 static GOMAP_INLINE char *gomap_impl_home(const struct gomap *m, const struct gomap_shape *s,
 					  uint64_t hash)
 {
 	size_t size = gomap_impl_bucket_size(s);
-	uint8_t B = __atomic_load_n(&m->B, __ATOMIC_ACQUIRE);
-	char *old = __atomic_load_n(&m->oldbuckets, __ATOMIC_RELAXED);
+	uintptr_t mask = GOMAP_LOAD_ACQUIRE(&m->mask);
+	char *old = GOMAP_LOAD(&m->oldbuckets);
 	if (GOMAP_UNLIKELY(old != NULL)) {
-		unsigned oldB = m->flags & GOMAP_SAME_SIZE_GROW ? B : B - 1u;
-		size_t i = hash & (((size_t)1 << oldB) - 1);
-		if (i >= __atomic_load_n(&m->nevacuate, __ATOMIC_RELAXED) &&
-		    !gomap_impl_evacuated(old + i * size))
+		size_t i = hash & (m->flags & GOMAP_SAME_SIZE_GROW ? mask : mask >> 1);
+		if (i >= GOMAP_LOAD(&m->nevacuate) && !gomap_impl_evacuated(old + i * size))
 			return old + i * size;
 	}
-	return __atomic_load_n(&m->buckets, __ATOMIC_RELAXED) +
-	       (hash & (((size_t)1 << B) - 1)) * size;
+	char *buckets = GOMAP_LOAD(&m->buckets);
+	return buckets ? buckets + (hash & mask) * size : NULL;
 }
 
 /* Where a search has ended. bucket NULL: not there. */
 struct gomap_impl_place {
 	char *bucket;
-	unsigned slot;
+	size_t slot;
 	bool changed; /* a write was seen, what is found means nothing */
 };
 
-/* Searches the chain that begins at bucket. A byte that zero_bytes marks wrongly differs from top
- * by one bit, and is therefore a key's (only evacuatedEmpty is so near to the smallest top, and no
- * search enters an evacuated bucket): the comparison of keys puts it right. */
+/* Searches the chain that begins at bucket. A slot that match marks wrongly has a byte that differs
+ * from top by one bit, and is therefore a key's (only evacuatedEmpty is so near to the smallest
+ * top, and no search enters an evacuated bucket): the comparison of keys puts it right. */
 static GOMAP_INLINE struct gomap_impl_place
 gomap_impl_search(const struct gomap *m, const struct gomap_shape *s, const void *key,
 		  uint64_t hash, char *bucket, const struct gomap_impl_seen *seen)
 {
 	struct gomap_impl_place place = {NULL, 0, false};
-	uint64_t pattern = GOMAP_BYTES(gomap_impl_top(hash));
+	uint64_t top = gomap_impl_top(hash);
 	bool follows = s->kind == GOMAP_STRING || s->kind == GOMAP_OTHER ||
 		       (s->flags & GOMAP_INDIRECT_KEY);
 	for (;;) {
-		uint64_t tops = gomap_impl_load64(bucket);
-		uint64_t match = gomap_impl_zero_bytes(tops ^ pattern);
+		gomap_impl_tops tops = gomap_impl_load_tops(bucket);
+		gomap_impl_slots match = gomap_impl_match(tops, top);
 		for (; match; match &= match - 1) {
-			unsigned i = (unsigned)__builtin_ctzll(match) >> 3;
+			size_t i = gomap_impl_lowest(match);
 			const char *k = gomap_impl_key(s, bucket, i);
 			if (follows && !gomap_impl_unchanged(m, seen)) {
 				place.changed = true;
@@ -500,7 +619,8 @@ gomap_impl_search(const struct gomap *m, const struct gomap_shape *s, const void
 bool gomap_impl_prepare(struct gomap *m, uint64_t hash) __attribute__((cold));
 char *gomap_impl_insert_slow(struct gomap *m, uint64_t hash, const void *key, bool *ret_again)
 	__attribute__((cold));
-void gomap_impl_drop(struct gomap *m, char *home, char *bucket, unsigned i);
+void gomap_impl_drop(struct gomap *m, char *home, char *bucket, size_t i);
+void gomap_impl_emptied(struct gomap *m) __attribute__((cold));
 bool gomap_impl_next_slow(struct gomap_iter *it, void *site);
 
 /* gomap_find, or with ret gomap_get, which copies before the last look at the writer. */
@@ -508,15 +628,16 @@ static GOMAP_INLINE char *gomap_impl_find(const struct gomap *m, const struct go
 					  const void *key, void *ret, void *site)
 {
 	struct gomap_impl_seen seen;
-	char *elem = NULL;
+	uint64_t hash;
+	char *home, *elem = NULL;
 	if (GOMAP_UNLIKELY(!m))
 		return NULL;
 	if (GOMAP_UNLIKELY(!gomap_impl_begin_read(m, &seen)))
 		goto refuse;
-	if (__atomic_load_n(&m->count, __ATOMIC_RELAXED) != 0) {
-		uint64_t hash = gomap_impl_hash(s, key, &m->seed);
-		struct gomap_impl_place at =
-			gomap_impl_search(m, s, key, hash, gomap_impl_home(m, s, hash), &seen);
+	hash = gomap_impl_hash(s, key, &m->seed);
+	home = gomap_impl_home(m, s, hash);
+	if (GOMAP_LIKELY(home != NULL)) {
+		struct gomap_impl_place at = gomap_impl_search(m, s, key, hash, home, &seen);
 		if (GOMAP_UNLIKELY(at.changed))
 			goto refuse;
 		if (at.bucket) {
@@ -532,49 +653,41 @@ static GOMAP_INLINE char *gomap_impl_find(const struct gomap *m, const struct go
 	if (GOMAP_LIKELY(gomap_impl_unchanged(m, &seen)))
 		return elem;
 refuse:
-	gomap_impl_refuse_read(m, GOMAP_READ, key, site);
+	gomap_impl_refuse_read(m, s, GOMAP_READ, key, site);
 	return NULL;
 }
 
-static GOMAP_INLINE bool gomap_impl_over_load(size_t count, uint8_t B)
-{
-	return count > GOMAP_SLOTS && count > 13 * (((size_t)1 << B) / 2); /* 6.5 a bucket */
-}
-
-/* Go tolerates as many overflow buckets as buckets, 2^15 at most. */
-static GOMAP_INLINE bool gomap_impl_many_overflows(uint16_t noverflow, uint8_t B)
-{
-	return noverflow >= (uint16_t)(1u << (B > 15 ? 15 : B));
-}
-
-/* Finds or makes the slot of key and returns its element; NULL with errno ENOMEM. */
+/* Finds or makes the slot of key and returns its element; NULL with errno ENOMEM. A new element is
+ * zeroed where zero says so. */
 static GOMAP_INLINE char *gomap_impl_slot_of(struct gomap *m, const struct gomap_shape *s,
-					     const void *key, uint64_t hash)
+					     const void *key, uint64_t hash, bool zero)
 {
 	for (;;) {
 		if (GOMAP_UNLIKELY(!m->buckets || m->oldbuckets) && !gomap_impl_prepare(m, hash))
 			return NULL;
-		size_t i = hash & (((size_t)1 << m->B) - 1);
-		char *home = m->buckets + i * gomap_impl_bucket_size(s);
+		char *home = m->buckets + (hash & m->mask) * gomap_impl_bucket_size(s);
 		struct gomap_impl_place at = gomap_impl_search(m, s, key, hash, home, NULL);
 		if (at.bucket) {
 			if (s->flags & GOMAP_KEY_UPDATE)
 				memcpy(gomap_impl_key(s, at.bucket, at.slot), key, s->key_size);
 			return gomap_impl_elem(s, at.bucket, at.slot);
 		}
-		uint64_t empty = gomap_impl_empty_bytes(gomap_impl_load64(home));
-		if (GOMAP_LIKELY(
-			    empty && !(s->flags & (GOMAP_INDIRECT_KEY | GOMAP_INDIRECT_ELEM)) &&
-			    (m->oldbuckets || (!gomap_impl_over_load((size_t)m->count + 1, m->B) &&
-					       !gomap_impl_many_overflows(m->noverflow, m->B))))) {
-			unsigned slot = (unsigned)__builtin_ctzll(empty) >> 3;
+		gomap_impl_slots empty = gomap_impl_empty(gomap_impl_load_tops(home));
+		if (GOMAP_LIKELY(empty && (size_t)m->count < m->room &&
+				 !(s->flags & (GOMAP_INDIRECT_KEY | GOMAP_INDIRECT_ELEM)))) {
+			size_t slot = gomap_impl_lowest(empty);
+			char *elem = gomap_impl_elem_slot(s, home, slot);
 			memcpy(gomap_impl_key_slot(s, home, slot), key, s->key_size);
+			if (zero)
+				memset(elem, 0, s->elem_size);
 			home[slot] = (char)gomap_impl_top(hash);
 			++m->count;
-			return gomap_impl_elem_slot(s, home, slot);
+			return elem;
 		}
 		bool again = false;
-		char *elem = gomap_impl_insert_slow(m, hash, key, &again);
+		struct gomap_string copy;
+		char *elem =
+			gomap_impl_insert_slow(m, hash, gomap_impl_key_copy(s, key, &copy), &again);
 		if (!again)
 			return elem;
 	}
@@ -584,38 +697,63 @@ static GOMAP_INLINE char *gomap_impl_slot_of(struct gomap *m, const struct gomap
 static GOMAP_INLINE char *gomap_impl_assign(struct gomap *m, const struct gomap_shape *s,
 					    const void *key, const void *elem, void *site)
 {
+	struct gomap_impl_write write;
 	if (GOMAP_UNLIKELY(!m)) {
 		errno = EINVAL;
 		return NULL;
 	}
 	uint64_t hash = gomap_impl_hash(s, key, &m->seed);
-	enum gomap_impl_hold hold = gomap_impl_begin_write(m, GOMAP_ASSIGN, key, site);
-	if (GOMAP_UNLIKELY(!hold))
+	if (GOMAP_UNLIKELY(!gomap_impl_begin_write(m, s, GOMAP_ASSIGN, key, site, &write)))
 		return NULL;
-	char *slot = gomap_impl_slot_of(m, s, key, hash);
+	char *slot = gomap_impl_slot_of(m, s, key, hash, !elem);
 	if (slot && elem)
 		memcpy(slot, elem, s->elem_size);
-	gomap_impl_end_write(m, hold, GOMAP_ASSIGN, key, site);
+	gomap_impl_end_write(m, s, &write, GOMAP_ASSIGN, key, site);
 	return slot;
+}
+
+/* Empties slot i of bucket at once where that concerns no other bucket: something of it stays, or
+ * it is the chain's only one, and what follows is empty. Empty slots at the end become emptyRest,
+ * as gomap_impl_drop leaves them. False where nothing was done. */
+static GOMAP_INLINE bool gomap_impl_drop_here(char *home, char *bucket, size_t i)
+{
+	gomap_impl_tops tops = gomap_impl_load_tops(bucket);
+	if (GOMAP_UNLIKELY(!gomap_impl_has_empty_rest(tops)))
+		return false;
+	gomap_impl_slots bit = (gomap_impl_slots)(GOMAP_SLOT_STEP == 1 ? 1 : 0x80)
+			       << (i * GOMAP_SLOT_STEP);
+	gomap_impl_slots all = (gomap_impl_slots)(GOMAP_SLOT_STEP == 1 ? 0xff : GOMAP_BYTES(0x80));
+	gomap_impl_slots used = ~gomap_impl_empty(tops) & all & ~bit;
+	if (GOMAP_UNLIKELY(!used && bucket != home))
+		return false;
+	/* an empty slot is followed by an entry exactly where it is below the last one */
+	if (used > bit) {
+		bucket[i] = GOMAP_EMPTY_ONE;
+		return true;
+	}
+	uint64_t bytes = gomap_impl_load64(bucket);
+	unsigned last = used ? (63u - (unsigned)__builtin_clzll(used)) / GOMAP_SLOT_STEP + 1 : 0;
+	bytes &= (UINT64_C(1) << (8 * last)) - 1; /* last is below 8: slot i is above it */
+	memcpy(bucket, &bytes, sizeof(bytes));
+	return true;
 }
 
 static GOMAP_INLINE bool gomap_impl_delete(struct gomap *m, const struct gomap_shape *s,
 					   const void *key, void *ret_key, void *ret_elem,
 					   void *site)
 {
+	struct gomap_impl_write write;
 	if (GOMAP_UNLIKELY(!m)) {
 		errno = EINVAL;
 		return false;
 	}
 	uint64_t hash = gomap_impl_hash(s, key, &m->seed);
-	enum gomap_impl_hold hold = gomap_impl_begin_write(m, GOMAP_DELETE, key, site);
-	if (GOMAP_UNLIKELY(!hold))
+	if (GOMAP_UNLIKELY(!gomap_impl_begin_write(m, s, GOMAP_DELETE, key, site, &write)))
 		return false;
 	bool found = false;
 	if (m->count != 0 &&
 	    !(GOMAP_UNLIKELY(m->oldbuckets != NULL) && !gomap_impl_prepare(m, hash))) {
-		size_t i = hash & (((size_t)1 << m->B) - 1);
-		char *home = m->buckets + i * gomap_impl_bucket_size(s);
+		char *home = m->buckets + (hash & m->mask) * gomap_impl_bucket_size(s);
 		struct gomap_impl_place at = gomap_impl_search(m, s, key, hash, home, NULL);
 		found = at.bucket != NULL;
 		if (found) {
@@ -624,13 +762,14 @@ static GOMAP_INLINE bool gomap_impl_delete(struct gomap *m, const struct gomap_s
 			if (ret_elem)
 				memcpy(ret_elem, gomap_impl_elem(s, at.bucket, at.slot),
 				       s->elem_size);
-			if (!(s->flags & (GOMAP_INDIRECT_KEY | GOMAP_INDIRECT_ELEM)))
-				memset(gomap_impl_elem_slot(s, at.bucket, at.slot), 0,
-				       s->elem_slot);
-			gomap_impl_drop(m, home, at.bucket, at.slot);
+			if ((s->flags & (GOMAP_INDIRECT_KEY | GOMAP_INDIRECT_ELEM)) ||
+			    !gomap_impl_drop_here(home, at.bucket, at.slot))
+				gomap_impl_drop(m, home, at.bucket, at.slot);
+			if (GOMAP_UNLIKELY(--m->count == 0))
+				gomap_impl_emptied(m);
 		}
 	}
-	gomap_impl_end_write(m, hold, GOMAP_DELETE, key, site);
+	gomap_impl_end_write(m, s, &write, GOMAP_DELETE, key, site);
 	return found;
 }
 
@@ -661,7 +800,7 @@ static GOMAP_INLINE bool gomap_impl_next(struct gomap_iter *it, const struct gom
 	}
 	return gomap_impl_next_slow(it, site);
 refuse:
-	gomap_impl_refuse_read(m, GOMAP_ITERATE, NULL, site);
+	gomap_impl_refuse_read(m, s, GOMAP_ITERATE, NULL, site);
 	gomap_iter_done(it);
 	return false;
 }

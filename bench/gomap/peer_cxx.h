@@ -6,22 +6,22 @@
 
 typedef PEER_TYPE *peer_map;
 
-static inline peer_map peer_new()
+static PEER_INLINE peer_map peer_new()
 {
 	return new PEER_TYPE;
 }
 
-static inline void peer_free(peer_map m)
+static PEER_INLINE void peer_free(peer_map m)
 {
 	delete m;
 }
 
-static inline void peer_put(peer_map m, uint64_t k, uint64_t v)
+static PEER_INLINE void peer_put(peer_map m, uint64_t k, uint64_t v)
 {
 	(*m)[k] = v;
 }
 
-static inline bool peer_get(peer_map m, uint64_t k, uint64_t *v)
+static PEER_INLINE bool peer_get(peer_map m, uint64_t k, uint64_t *v)
 {
 	auto it = m->find(k);
 	if (it == m->end())
@@ -30,12 +30,12 @@ static inline bool peer_get(peer_map m, uint64_t k, uint64_t *v)
 	return true;
 }
 
-static inline void peer_delete(peer_map m, uint64_t k)
+static PEER_INLINE void peer_delete(peer_map m, uint64_t k)
 {
 	m->erase(k);
 }
 
-static inline uint64_t peer_sum(peer_map m)
+static PEER_INLINE uint64_t peer_sum(peer_map m)
 {
 	uint64_t sum = 0;
 	for (const auto &entry : *m)

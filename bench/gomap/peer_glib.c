@@ -7,22 +7,22 @@ typedef GHashTable *peer_map;
 #define PEER_NAME "GLib"
 
 /* g_direct_hash takes the low 32 bits of a key as they are; these keys are random. */
-static inline peer_map peer_new(void)
+static PEER_INLINE peer_map peer_new(void)
 {
 	return g_hash_table_new(g_direct_hash, g_direct_equal);
 }
 
-static inline void peer_free(peer_map m)
+static PEER_INLINE void peer_free(peer_map m)
 {
 	g_hash_table_destroy(m);
 }
 
-static inline void peer_put(peer_map m, uint64_t k, uint64_t v)
+static PEER_INLINE void peer_put(peer_map m, uint64_t k, uint64_t v)
 {
 	g_hash_table_insert(m, (gpointer)k, (gpointer)v);
 }
 
-static inline bool peer_get(peer_map m, uint64_t k, uint64_t *v)
+static PEER_INLINE bool peer_get(peer_map m, uint64_t k, uint64_t *v)
 {
 	gpointer value;
 	if (!g_hash_table_lookup_extended(m, (gpointer)k, NULL, &value))
@@ -31,12 +31,12 @@ static inline bool peer_get(peer_map m, uint64_t k, uint64_t *v)
 	return true;
 }
 
-static inline void peer_delete(peer_map m, uint64_t k)
+static PEER_INLINE void peer_delete(peer_map m, uint64_t k)
 {
 	g_hash_table_remove(m, (gpointer)k);
 }
 
-static inline uint64_t peer_sum(peer_map m)
+static PEER_INLINE uint64_t peer_sum(peer_map m)
 {
 	GHashTableIter it;
 	gpointer value;

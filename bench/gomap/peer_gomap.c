@@ -13,32 +13,32 @@ typedef struct words *peer_map;
 #define PEER_NAME "gomap-off"
 #endif
 
-static inline peer_map peer_new(void)
+static PEER_INLINE peer_map peer_new(void)
 {
 	return words_new(0);
 }
 
-static inline void peer_free(peer_map m)
+static PEER_INLINE void peer_free(peer_map m)
 {
 	words_free(m);
 }
 
-static inline void peer_put(peer_map m, uint64_t k, uint64_t v)
+static PEER_INLINE void peer_put(peer_map m, uint64_t k, uint64_t v)
 {
 	words_put(m, k, v);
 }
 
-static inline bool peer_get(peer_map m, uint64_t k, uint64_t *v)
+static PEER_INLINE bool peer_get(peer_map m, uint64_t k, uint64_t *v)
 {
 	return words_get(m, k, v);
 }
 
-static inline void peer_delete(peer_map m, uint64_t k)
+static PEER_INLINE void peer_delete(peer_map m, uint64_t k)
 {
 	words_delete(m, k);
 }
 
-static inline uint64_t peer_sum(peer_map m)
+static PEER_INLINE uint64_t peer_sum(peer_map m)
 {
 	struct gomap_iter it;
 	const uint64_t *k;

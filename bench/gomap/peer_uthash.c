@@ -16,12 +16,12 @@ struct table {
 typedef struct table *peer_map;
 #define PEER_NAME "uthash"
 
-static inline peer_map peer_new(void)
+static PEER_INLINE peer_map peer_new(void)
 {
 	return calloc(1, sizeof(struct table));
 }
 
-static inline void peer_free(peer_map m)
+static PEER_INLINE void peer_free(peer_map m)
 {
 	struct node *node, *next;
 	HASH_ITER(hh, m->head, node, next)
@@ -32,7 +32,7 @@ static inline void peer_free(peer_map m)
 	free(m);
 }
 
-static inline void peer_put(peer_map m, uint64_t k, uint64_t v)
+static PEER_INLINE void peer_put(peer_map m, uint64_t k, uint64_t v)
 {
 	struct node *node;
 	HASH_FIND(hh, m->head, &k, sizeof(k), node);
@@ -44,7 +44,7 @@ static inline void peer_put(peer_map m, uint64_t k, uint64_t v)
 	node->value = v;
 }
 
-static inline bool peer_get(peer_map m, uint64_t k, uint64_t *v)
+static PEER_INLINE bool peer_get(peer_map m, uint64_t k, uint64_t *v)
 {
 	struct node *node;
 	HASH_FIND(hh, m->head, &k, sizeof(k), node);
@@ -54,7 +54,7 @@ static inline bool peer_get(peer_map m, uint64_t k, uint64_t *v)
 	return true;
 }
 
-static inline void peer_delete(peer_map m, uint64_t k)
+static PEER_INLINE void peer_delete(peer_map m, uint64_t k)
 {
 	struct node *node;
 	HASH_FIND(hh, m->head, &k, sizeof(k), node);
@@ -64,7 +64,7 @@ static inline void peer_delete(peer_map m, uint64_t k)
 	}
 }
 
-static inline uint64_t peer_sum(peer_map m)
+static PEER_INLINE uint64_t peer_sum(peer_map m)
 {
 	uint64_t sum = 0;
 	for (struct node *node = m->head; node; node = node->hh.next)

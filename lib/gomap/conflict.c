@@ -84,15 +84,16 @@ static struct gomap_side find_other(const struct gomap *m)
 		uint64_t writer = __atomic_load_n(&m->writer, __ATOMIC_ACQUIRE);
 		uint32_t bias = __atomic_load_n(&m->bias, __ATOMIC_ACQUIRE);
 		uint64_t word = __atomic_load_n(&m->site, __ATOMIC_ACQUIRE);
-		bool site_biased = word >> (GOMAP_PC_BITS + 3) & 1;
+		bool site_biased = word >> GOMAP_OP_BITS & 1;
 		bool biased = turn & 1 || (!(writer & GOMAP_BUSY) && site_biased);
-		uint64_t last = biased ? (turn & 1 ? turn : turn - 1) : writer;
+		uint64_t last = biased ? (turn & 1 ? turn : turn - 1) : writer >> 1;
 		side.tid = biased ? (int)(bias & ~GOMAP_BIAS_REVOKED)
-				  : (int)(writer >> GOMAP_SEQ_BITS & tid_mask);
+				  : (int)(writer >> (1 + GOMAP_SEQ_BITS) & tid_mask);
 		if (site_biased == biased &&
 		    word >> (64 - GOMAP_TAG_BITS) == (last & ((1 << GOMAP_TAG_BITS) - 1))) {
-			side.op = (enum gomap_op)(word >> GOMAP_PC_BITS & 7);
-			side.site = (void *)(word & ((UINT64_C(1) << GOMAP_PC_BITS) - 1));
+			side.op = (enum gomap_op)(word & ((1 << GOMAP_OP_BITS) - 1));
+			side.site = (void *)(word >> (GOMAP_OP_BITS + 1) &
+					     ((UINT64_C(1) << GOMAP_PC_BITS) - 1));
 			break;
 		}
 		sched_yield();

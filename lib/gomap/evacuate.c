@@ -14,7 +14,6 @@
 
 enum {
 	ADVANCE_MAX = 1024, /* evacuated buckets that one write steps over, as in Go */
-	RELEASE_STEP = 2 << 20,
 };
 
 /* Where entries of an old bucket go: a bucket of the new array, and the next slot in its chain. */
@@ -63,7 +62,7 @@ static GOMAP_INLINE void evacuate_chain(struct gomap *m, const struct gomap_shap
 					 * to tell where it goes, and the next growth should send
 					 * it elsewhere. */
 					y = top & 1;
-					top = gomap_impl_top(hash);
+					top = (uint8_t)gomap_impl_top(hash);
 				}
 			}
 			b[i] = (char)(GOMAP_EVACUATED_X + y);
@@ -107,13 +106,8 @@ static void advance(struct gomap *m, size_t old_count)
 		table_grown(m);
 		return;
 	}
-	size_t done = n * size & ~(size_t)(RELEASE_STEP - 1);
-	if (done > old->released && m->allocator.release &&
-	    __atomic_load_n(&old->iterators, __ATOMIC_ACQUIRE) == 0) {
-		m->allocator.release(m->allocator.ctx, old->buckets + old->released,
-				     done - old->released);
-		old->released = done;
-	}
+	if (n * size - old->released >= RELEASE_STEP)
+		table_release(m, old, n * size);
 }
 
 static bool evacuate(struct gomap *m, size_t n)
@@ -134,9 +128,25 @@ static bool evacuate(struct gomap *m, size_t n)
 	return true;
 }
 
+/* Brings a bucket into the cache. */
+static inline void fetch(const char *bucket, size_t size)
+{
+	enum { CACHE_LINE = 64, FETCH_MAX = 4 * CACHE_LINE };
+	for (size_t at = 0; at < size && at < FETCH_MAX; at += CACHE_LINE)
+		__builtin_prefetch(bucket + at, 1);
+}
+
 bool evacuate_for(struct gomap *m, uint64_t hash)
 {
-	if (!evacuate(m, hash & (((size_t)1 << m->extra->oldtable->B) - 1)))
+	/* hash's bucket lies anywhere, the one in turn beside the last one: the first is on its way
+	 * while the second is evacuated. */
+	size_t size = gomap_impl_bucket_size(&m->shape);
+	size_t n = hash & (((size_t)1 << m->extra->oldtable->B) - 1);
+	fetch(m->oldbuckets + n * size, size);
+	fetch(m->buckets + n * size, size);
+	if (!(m->flags & GOMAP_SAME_SIZE_GROW))
+		fetch(m->buckets + (n + ((size_t)1 << m->extra->oldtable->B)) * size, size);
+	if (!evacuate(m, m->nevacuate))
 		return false;
-	return !m->oldbuckets || evacuate(m, m->nevacuate);
+	return !m->oldbuckets || evacuate(m, n);
 }

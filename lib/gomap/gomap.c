@@ -27,7 +27,7 @@ struct gomap *gomap_new(const struct gomap_type *type, size_t hint,
 	m->shape = shape;
 	m->allocator = *allocator;
 	m->bias = GOMAP_BIAS_NONE;
-	m->B = table_B_for(hint);
+	table_set_B(m, table_B_for(hint));
 	random_seed(&m->seed);
 	m->hash0 = (uint32_t)m->seed.a;
 	if (m->B > 0 && !table_first(m)) {
@@ -128,13 +128,13 @@ bool gomap_clear(struct gomap *m)
 		return false;
 	}
 	void *site = __builtin_return_address(0);
-	enum gomap_impl_hold hold = gomap_impl_begin_write(m, GOMAP_CLEAR, NULL, site);
-	if (!hold)
+	struct gomap_impl_write write;
+	if (!gomap_impl_begin_write(m, &m->shape, GOMAP_CLEAR, NULL, site, &write))
 		return false;
 	table_clear(m);
 	random_seed(&m->seed);
 	m->hash0 = (uint32_t)m->seed.a;
-	gomap_impl_end_write(m, hold, GOMAP_CLEAR, NULL, site);
+	gomap_impl_end_write(m, &m->shape, &write, GOMAP_CLEAR, NULL, site);
 	return true;
 }
 
@@ -144,14 +144,14 @@ bool gomap_impl_prepare(struct gomap *m, uint64_t hash)
 }
 
 /* The first empty slot in a chain; a new bucket's first where there is none. */
-static bool empty_slot(struct gomap *m, char *bucket, char **ret_bucket, unsigned *ret_slot)
+static bool empty_slot(struct gomap *m, char *bucket, char **ret_bucket, size_t *ret_slot)
 {
 	char *last = NULL;
 	for (; bucket; bucket = gomap_impl_overflow(&m->shape, bucket)) {
-		uint64_t empty = gomap_impl_empty_bytes(gomap_impl_load64(bucket));
+		gomap_impl_slots empty = gomap_impl_empty(gomap_impl_load_tops(bucket));
 		if (empty) {
 			*ret_bucket = bucket;
-			*ret_slot = (unsigned)__builtin_ctzll(empty) >> 3;
+			*ret_slot = gomap_impl_lowest(empty);
 			return true;
 		}
 		last = bucket;
@@ -164,7 +164,7 @@ static bool empty_slot(struct gomap *m, char *bucket, char **ret_bucket, unsigne
 }
 
 /* Puts key into an empty slot, through new memory where it is indirect. */
-static bool fill_slot(struct gomap *m, char *bucket, unsigned i, const void *key)
+static bool fill_slot(struct gomap *m, char *bucket, size_t i, const void *key)
 {
 	const struct gomap_shape *s = &m->shape;
 	char *k = NULL, *e = NULL;
@@ -186,6 +186,8 @@ static bool fill_slot(struct gomap *m, char *bucket, unsigned i, const void *key
 	}
 	if (e)
 		memcpy(gomap_impl_elem_slot(s, bucket, i), &e, sizeof(e));
+	else
+		memset(gomap_impl_elem_slot(s, bucket, i), 0, s->elem_slot);
 	return true;
 }
 
@@ -193,14 +195,14 @@ static bool fill_slot(struct gomap *m, char *bucket, unsigned i, const void *key
  * grow first (*ret_again: then search once more), the home bucket is full, or memory is needed. */
 char *gomap_impl_insert_slow(struct gomap *m, uint64_t hash, const void *key, bool *ret_again)
 {
-	if (!m->oldbuckets && (gomap_impl_over_load((size_t)m->count + 1, m->B) ||
-			       gomap_impl_many_overflows(m->noverflow, m->B))) {
+	if (m->extra && m->extra->retired)
+		table_release_retired(m);
+	if (!m->oldbuckets && (over_load((size_t)m->count + 1, m->B) || many_overflows(m))) {
 		*ret_again = table_grow(m);
 		return NULL;
 	}
-	size_t n = hash & (((size_t)1 << m->B) - 1);
-	char *bucket = m->buckets + n * gomap_impl_bucket_size(&m->shape);
-	unsigned slot;
+	char *bucket = m->buckets + (hash & m->mask) * gomap_impl_bucket_size(&m->shape);
+	size_t slot;
 	if (!empty_slot(m, bucket, &bucket, &slot) || !fill_slot(m, bucket, slot, key))
 		return NULL;
 	bucket[slot] = (char)gomap_impl_top(hash);
@@ -210,7 +212,7 @@ char *gomap_impl_insert_slow(struct gomap *m, uint64_t hash, const void *key, bo
 
 /* Marks slot i empty, and with it the empty slots before it where nothing follows, so that a
  * search for what is not there ends early. (go1.23 runtime/map.go: mapdelete) */
-static void mark_empty(const struct gomap_shape *s, char *home, char *b, unsigned i)
+static void mark_empty(const struct gomap_shape *s, char *home, char *b, size_t i)
 {
 	b[i] = GOMAP_EMPTY_ONE;
 	if (i + 1 < GOMAP_SLOTS) {
@@ -238,8 +240,8 @@ static void mark_empty(const struct gomap_shape *s, char *home, char *b, unsigne
 	}
 }
 
-/* Removes the entry in slot i. home is the first bucket of its chain. */
-void gomap_impl_drop(struct gomap *m, char *home, char *bucket, unsigned i)
+/* Takes the entry out of slot i. home is the first bucket of its chain. */
+void gomap_impl_drop(struct gomap *m, char *home, char *bucket, size_t i)
 {
 	const struct gomap_shape *s = &m->shape;
 	if (s->flags & (GOMAP_INDIRECT_KEY | GOMAP_INDIRECT_ELEM)) {
@@ -252,9 +254,12 @@ void gomap_impl_drop(struct gomap *m, char *home, char *bucket, unsigned i)
 		memset(gomap_impl_elem_slot(s, bucket, i), 0, s->elem_slot);
 	}
 	mark_empty(s, home, bucket, i);
-	if (--m->count == 0) {
-		/* who has learned something about the order of an old content starts anew */
-		random_seed(&m->seed);
-		m->hash0 = (uint32_t)m->seed.a;
-	}
+}
+
+/* Who has learned something about the order of an old content starts anew. (go1.23 runtime/map.go:
+ * mapdelete) */
+void gomap_impl_emptied(struct gomap *m)
+{
+	random_seed(&m->seed);
+	m->hash0 = (uint32_t)m->seed.a;
 }

@@ -18,7 +18,7 @@ struct gomap_table {
 	char *buckets;
 	size_t bytes; /* of buckets: 2^B of them and the spare overflow buckets */
 	uint64_t iterators; /* open iterations that may look into it; atomic, readers count too */
-	struct gomap_slice slabs; /* more overflow buckets, SLAB_BUCKETS each */
+	struct gomap_slice slabs; /* more overflow buckets, slab_buckets each */
 	size_t slabs_used; /* slabs that nextOverflow has come to */
 	size_t spare; /* unused overflow buckets at extra.nextOverflow */
 	size_t released; /* bytes given back through allocator.release */
@@ -34,8 +34,15 @@ struct gomap_extra {
 	struct gomap_slice grave; /* indirect keys that an open iteration may still compare */
 };
 
-/* Overflow buckets are taken from the system this many at a time. */
-enum { SLAB_BUCKETS = 32 };
+/* Overflow buckets are taken from the system this many at a time: few for a small map, more for an
+ * array of many chains, whose slabs are freed all at once. */
+static inline size_t slab_buckets(const struct gomap_table *table)
+{
+	return table->B < 12 ? 32 : 1024;
+}
+
+/* Outgrown memory is given back in steps of so many bytes, which take a write some 50 us. */
+enum { RELEASE_STEP = 256 << 10 };
 
 #define HIDDEN __attribute__((visibility("hidden")))
 
@@ -53,17 +60,32 @@ static inline void map_free(struct gomap *m, void *p, size_t size)
 		m->allocator.free(m->allocator.ctx, p, size);
 }
 
+/* Whether so many elements are too many for 2^B buckets: more than 6.5 in each. */
+static inline bool over_load(size_t count, uint8_t B)
+{
+	return count > GOMAP_SLOTS && count > 13 * (((size_t)1 << B) / 2);
+}
+
+/* Go tolerates as many overflow buckets as buckets, 2^15 at most. */
+static inline bool many_overflows(const struct gomap *m)
+{
+	return m->noverflow >= (uint16_t)(1u << (m->B > 15 ? 15 : m->B));
+}
+
 /* random.c: 64 bits that nobody can guess, and a seed of them. */
 HIDDEN uint64_t random_word(void);
 HIDDEN void random_seed(struct gomap_seed *ret);
 
 /* table.c: the arrays of a map. False or NULL: errno is ENOMEM and the map is as it was. */
 HIDDEN uint8_t table_B_for(size_t hint);
+HIDDEN void table_set_B(struct gomap *m, uint8_t B);
 HIDDEN bool table_first(struct gomap *m);
 HIDDEN bool table_grow(struct gomap *m);
 HIDDEN bool table_reserve(struct gomap *m, size_t n);
 HIDDEN char *table_overflow(struct gomap *m, char *bucket);
 HIDDEN void table_grown(struct gomap *m);
+HIDDEN void table_release(struct gomap *m, struct gomap_table *old, size_t end);
+HIDDEN void table_release_retired(struct gomap *m);
 HIDDEN void table_clear(struct gomap *m);
 HIDDEN void table_free_all(struct gomap *m);
 HIDDEN bool table_bury(struct gomap *m, void *key);

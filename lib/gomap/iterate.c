@@ -36,7 +36,7 @@ void gomap_iter_init(struct gomap_iter *it, const struct gomap *m)
 	if (!m)
 		return;
 	if (!gomap_impl_begin_read(m, &seen)) {
-		gomap_impl_refuse_read(m, GOMAP_ITERATE, NULL, site);
+		gomap_impl_refuse_read(m, &m->shape, GOMAP_ITERATE, NULL, site);
 		return;
 	}
 	uint8_t B = __atomic_load_n(&m->B, __ATOMIC_ACQUIRE);
@@ -45,7 +45,7 @@ void gomap_iter_init(struct gomap_iter *it, const struct gomap *m)
 	size_t count = gomap_len(m);
 	uint32_t clears = m->clears;
 	if (!gomap_impl_unchanged(m, &seen)) {
-		gomap_impl_refuse_read(m, GOMAP_ITERATE, NULL, site);
+		gomap_impl_refuse_read(m, &m->shape, GOMAP_ITERATE, NULL, site);
 		return;
 	}
 	if (count == 0)
@@ -75,17 +75,6 @@ void gomap_iter_done(struct gomap_iter *it)
 	let_go(it->table);
 	let_go(it->oldtable);
 	memset(it, 0, sizeof(*it));
-}
-
-/* A bit for each slot of bucket that holds an entry, the iterator's first slot lowest. */
-static uint8_t entries_of(const char *bucket, unsigned offset)
-{
-	unsigned mask = 0;
-	for (unsigned i = 0; i < GOMAP_SLOTS; ++i) {
-		uint8_t top = (uint8_t)bucket[i];
-		mask |= (unsigned)(top > GOMAP_EMPTY_ONE && top != GOMAP_EVACUATED_EMPTY) << i;
-	}
-	return (uint8_t)(mask >> offset | mask << (GOMAP_SLOTS - offset));
 }
 
 /* Enters bucket n of the walk: in the array that it walks, or in the old one. */
@@ -148,6 +137,16 @@ static bool take_entry(struct gomap_iter *it, const struct gomap_shape *s, unsig
 	return true;
 }
 
+/* Notes which slots of the bucket hold something, the iteration's first slot lowest, and whether the
+ * chain can have more: behind an emptyRest nothing follows. */
+static void note_entries(struct gomap_iter *it)
+{
+	gomap_impl_tops tops = gomap_impl_load_tops(it->bucket);
+	unsigned mask = gomap_impl_slot_bits(~gomap_impl_empty(tops));
+	it->pending = (uint8_t)(mask >> it->offset | mask << (GOMAP_SLOTS - it->offset));
+	it->last = gomap_impl_has_empty_rest(tops);
+}
+
 /* Steps to the next entry, or returns false at the end. */
 static bool step(struct gomap_iter *it, const struct gomap_impl_seen *seen)
 {
@@ -164,7 +163,7 @@ static bool step(struct gomap_iter *it, const struct gomap_impl_seen *seen)
 				return true;
 		}
 		if (it->bucket)
-			it->bucket = gomap_impl_overflow(s, it->bucket);
+			it->bucket = it->last ? NULL : gomap_impl_overflow(s, it->bucket);
 		if (!gomap_impl_unchanged(m, seen))
 			return false;
 		if (!it->bucket) {
@@ -176,7 +175,7 @@ static bool step(struct gomap_iter *it, const struct gomap_impl_seen *seen)
 				it->wrapped = 1;
 			}
 		}
-		it->pending = entries_of(it->bucket, it->offset);
+		note_entries(it);
 	}
 }
 
@@ -189,7 +188,7 @@ bool gomap_impl_next_slow(struct gomap_iter *it, void *site)
 	bool quiet = gomap_impl_begin_read(m, &seen);
 	bool more = quiet && it->clears == m->clears && step(it, &seen);
 	if (!quiet || !gomap_impl_unchanged(m, &seen)) {
-		gomap_impl_refuse_read(m, GOMAP_ITERATE, NULL, site);
+		gomap_impl_refuse_read(m, &m->shape, GOMAP_ITERATE, NULL, site);
 		more = false;
 	}
 	if (!more)

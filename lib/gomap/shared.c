@@ -131,7 +131,7 @@ static struct shared_bucket *find_live(const struct gomap_shared *s, const struc
 				       const void *key, uint64_t hash, unsigned *ret_slot,
 				       uint64_t *ret_elem)
 {
-	uint8_t top = gomap_impl_top(hash);
+	uint8_t top = (uint8_t)gomap_impl_top(hash);
 	for (; b; b = overflow_of(b)) {
 		uint64_t tops = __atomic_load_n(&b->tops, __ATOMIC_ACQUIRE);
 		uint64_t match = gomap_impl_zero_bytes(tops ^ GOMAP_BYTES(top));
@@ -147,7 +147,7 @@ static struct shared_bucket *find_live(const struct gomap_shared *s, const struc
 			*ret_elem = elem;
 			return (struct shared_bucket *)b;
 		}
-		if (gomap_impl_has_empty_rest(tops))
+		if (gomap_impl_has_zero_byte(tops))
 			return NULL;
 	}
 	return NULL;
@@ -258,7 +258,7 @@ static bool place_for(struct gomap_shared *s, struct epoch_thread *self, const v
 		if (ret->present)
 			return true;
 		bool full =
-			!gomap_impl_has_empty_rest(__atomic_load_n(&home->tops, __ATOMIC_RELAXED));
+			!gomap_impl_has_zero_byte(__atomic_load_n(&home->tops, __ATOMIC_RELAXED));
 		if (full && may_grow && !__atomic_load_n(&t->old, __ATOMIC_ACQUIRE) &&
 		    shared_should_grow(s, t)) {
 			unlock_chain(home);
@@ -326,7 +326,7 @@ static bool store(struct gomap_shared *s, struct epoch_thread *self, const struc
 	}
 	__atomic_store_n(&at->bucket->keys[at->slot], word, __ATOMIC_RELAXED);
 	__atomic_store_n(&at->bucket->elems[at->slot], elem, __ATOMIC_RELAXED);
-	set_top(at->bucket, at->slot, gomap_impl_top(hash));
+	set_top(at->bucket, at->slot, (uint8_t)gomap_impl_top(hash));
 	count_by(s, self, 1);
 	return true;
 }

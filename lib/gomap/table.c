@@ -12,9 +12,28 @@ enum { B_MAX = 48 }; /* more buckets than an address space holds */
 uint8_t table_B_for(size_t hint)
 {
 	uint8_t B = 0;
-	while (B < B_MAX && gomap_impl_over_load(hint, B))
+	while (B < B_MAX && over_load(hint, B))
 		++B;
 	return B;
+}
+
+/* The last step of a change of arrays: see gomap_impl_home. */
+void table_set_B(struct gomap *m, uint8_t B)
+{
+	__atomic_store_n(&m->B, B, __ATOMIC_RELEASE);
+	__atomic_store_n(&m->mask, ((uintptr_t)1 << B) - 1, __ATOMIC_RELEASE);
+}
+
+/* Works out when an insert has to take the slow way, which then starts growth. While the map grows
+ * none has to. */
+static void set_room(struct gomap *m)
+{
+	if (m->oldbuckets)
+		m->room = UINTPTR_MAX;
+	else if (many_overflows(m))
+		m->room = 0;
+	else
+		m->room = m->B ? 13 * (((uintptr_t)1 << m->B) / 2) : GOMAP_SLOTS;
 }
 
 static bool slice_push(struct gomap *m, struct gomap_slice *slice, void *p)
@@ -67,7 +86,8 @@ nomem:
 static void free_slabs(struct gomap *m, struct gomap_table *table)
 {
 	for (size_t i = 0; i < table->slabs.len; ++i)
-		map_free(m, table->slabs.ptr[i], SLAB_BUCKETS * gomap_impl_bucket_size(&m->shape));
+		map_free(m, table->slabs.ptr[i],
+			 slab_buckets(table) * gomap_impl_bucket_size(&m->shape));
 	table->slabs.len = table->slabs_used = 0;
 }
 
@@ -107,6 +127,7 @@ bool table_first(struct gomap *m)
 	if (!table)
 		return false;
 	table_use(m, table);
+	set_room(m);
 	return true;
 }
 
@@ -141,9 +162,32 @@ static void sweep(struct gomap *m)
 		free_grave(m);
 }
 
+/* Gives back a step of an array, up to end, unless an iteration is open on it. */
+void table_release(struct gomap *m, struct gomap_table *table, size_t end)
+{
+	size_t step = end - table->released;
+	if (!m->allocator.release || in_use(table))
+		return;
+	if (step > RELEASE_STEP)
+		step = RELEASE_STEP;
+	m->allocator.release(m->allocator.ctx, table->buckets + table->released, step);
+	table->released += step;
+}
+
+/* Gives back a step of what growth has left, so that no write has to free a large array alone. */
+void table_release_retired(struct gomap *m)
+{
+	struct gomap_table *table = m->extra->retired;
+	if (table->released < table->bytes)
+		table_release(m, table, table->bytes);
+	else
+		sweep(m);
+}
+
 static void retire(struct gomap *m, struct gomap_table *table)
 {
-	if (in_use(table)) {
+	bool large = m->allocator.release && table->bytes - table->released > RELEASE_STEP;
+	if (large || in_use(table)) {
 		table->next = m->extra->retired;
 		m->extra->retired = table;
 	} else {
@@ -167,7 +211,7 @@ bool table_bury(struct gomap *m, void *key)
 bool table_grow(struct gomap *m)
 {
 	struct gomap_extra *x = m->extra;
-	bool bigger = gomap_impl_over_load((size_t)m->count + 1, m->B);
+	bool bigger = over_load((size_t)m->count + 1, m->B);
 	sweep(m);
 	struct gomap_table *table = table_new(m, (uint8_t)(m->B + bigger));
 	if (!table)
@@ -182,11 +226,12 @@ bool table_grow(struct gomap *m)
 	m->noverflow = 0;
 	x->oldtable = x->table;
 	x->oldoverflow = x->overflow;
-	/* the order that gomap_impl_home counts on: B last */
+	/* the order that gomap_impl_home counts on: the size last */
 	char *old = m->buckets;
 	table_use(m, table);
 	__atomic_store_n(&m->oldbuckets, old, __ATOMIC_RELAXED);
-	__atomic_store_n(&m->B, table->B, __ATOMIC_RELEASE);
+	table_set_B(m, table->B);
+	set_room(m);
 	return true;
 }
 
@@ -200,15 +245,15 @@ void table_grown(struct gomap *m)
 	x->oldtable = NULL;
 	x->oldoverflow = NULL;
 	retire(m, old);
-	sweep(m);
+	set_room(m);
 }
 
 /* Sees to it that the next n calls of table_overflow cannot fail. */
 bool table_reserve(struct gomap *m, size_t n)
 {
 	struct gomap_table *table = m->extra->table;
-	size_t bytes = SLAB_BUCKETS * gomap_impl_bucket_size(&m->shape);
-	while (table->spare + (table->slabs.len - table->slabs_used) * SLAB_BUCKETS < n) {
+	size_t bytes = slab_buckets(table) * gomap_impl_bucket_size(&m->shape);
+	while (table->spare + (table->slabs.len - table->slabs_used) * slab_buckets(table) < n) {
 		char *slab = map_alloc(m, bytes);
 		if (!slab || !slice_push(m, &table->slabs, slab)) {
 			map_free(m, slab, bytes);
@@ -224,6 +269,7 @@ static void count_overflow(struct gomap *m)
 {
 	if (m->B < 16 || (random_word() & ((UINT64_C(1) << (m->B - 15)) - 1)) == 0)
 		++m->noverflow;
+	set_room(m);
 }
 
 /* Hangs an empty bucket, reserved before, on the end of a chain of the current array. */
@@ -233,7 +279,7 @@ char *table_overflow(struct gomap *m, char *bucket)
 	struct gomap_table *table = m->extra->table;
 	if (table->spare == 0) {
 		m->extra->nextOverflow = table->slabs.ptr[table->slabs_used++];
-		table->spare = SLAB_BUCKETS;
+		table->spare = slab_buckets(table);
 	}
 	char *next = m->extra->nextOverflow;
 	table->spare--;
@@ -289,6 +335,7 @@ void table_clear(struct gomap *m)
 		x->table->spare = spare_for(x->table->B);
 		table_use(m, x->table);
 	}
+	set_room(m);
 }
 
 void table_free_all(struct gomap *m)

@@ -66,8 +66,8 @@ enum gomap_impl_hold gomap_impl_take(struct gomap *m, enum gomap_op op, const vo
 		return GOMAP_HELD_BY_BIAS;
 
 	uint64_t writer = __atomic_load_n(&m->writer, __ATOMIC_ACQUIRE);
-	uint64_t seq = (writer + 1) & ((UINT64_C(1) << GOMAP_SEQ_BITS) - 1);
-	uint64_t mine = GOMAP_BUSY | (uint64_t)self << GOMAP_SEQ_BITS | seq;
+	uint64_t seq = ((writer >> 1) + 1) & ((UINT64_C(1) << GOMAP_SEQ_BITS) - 1);
+	uint64_t mine = (uint64_t)self << (1 + GOMAP_SEQ_BITS) | seq << 1 | GOMAP_BUSY;
 	if ((writer & GOMAP_BUSY) ||
 	    !__atomic_compare_exchange_n(&m->writer, &writer, mine, false, __ATOMIC_ACQ_REL,
 					 __ATOMIC_ACQUIRE)) {
@@ -80,7 +80,7 @@ enum gomap_impl_hold gomap_impl_take(struct gomap *m, enum gomap_op op, const vo
 		barrier_everywhere();
 	}
 	if (__atomic_load_n(&m->turn, __ATOMIC_ACQUIRE) & 1) {
-		__atomic_store_n(&m->writer, mine & ~GOMAP_BUSY, __ATOMIC_RELEASE);
+		__atomic_store_n(&m->writer, mine & ~(uint64_t)GOMAP_BUSY, __ATOMIC_RELEASE);
 		gomap_impl_conflict(m, op, key, site);
 		return GOMAP_REFUSED;
 	}

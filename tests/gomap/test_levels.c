@@ -116,9 +116,11 @@ static void the_flag_stands_in_the_header_while_a_write_goes_on(void **state)
 {
 	(void)state;
 	uint64_t key = 1;
-	enum gomap_impl_hold hold = gomap_impl_begin_write(maps_map(m), GOMAP_ASSIGN, &key, NULL);
+	struct gomap *g = maps_map(m);
+	struct gomap_impl_write write;
+	assert_true(gomap_impl_begin_write(g, &g->shape, GOMAP_ASSIGN, &key, NULL, &write));
 	assert_int_equal(maps_map(m)->flags & GOMAP_HASH_WRITING, GOMAP_HASH_WRITING);
-	gomap_impl_end_write(maps_map(m), hold, GOMAP_ASSIGN, &key, NULL);
+	gomap_impl_end_write(g, &g->shape, &write, GOMAP_ASSIGN, &key, NULL);
 	assert_int_equal(maps_map(m)->flags & GOMAP_HASH_WRITING, 0);
 }
 #endif
