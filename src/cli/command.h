@@ -40,6 +40,7 @@ enum option_id {
 	OPTION_HEX,
 	OPTION_KEY,
 	OPTION_BINARY,
+	OPTION_PPROF,
 	OPTION_COUNT,
 };
 

@@ -31,6 +31,7 @@ const struct option_spec option_specs[OPTION_COUNT] = {
 	[OPTION_MAP] = {"map", "ADDRESS", "--hold on this map only"},
 	[OPTION_NO_TSC] = {"no-tsc", NULL, "record without time stamps: cheaper, proves less"},
 	[OPTION_OUTPUT] = {"output", "FILE", "write the report into FILE"},
+	[OPTION_PPROF] = {"pprof", "FILE", "write a profile for `go tool pprof` into FILE instead"},
 	[OPTION_BINARY] = {"binary", NULL, "look at the binary only, not at this machine"},
 	[OPTION_HEX] = {"hex", NULL, "show the bytes: header, and buckets or groups"},
 	[OPTION_KEY] = {"key", "KEY", "follow the lookup of one key"},
@@ -49,7 +50,7 @@ const struct command commands[] = {
 	 "what a\n"
 	 "logger put around the lines is understood.\n"},
 	{"goroutines", goroutines_run, "TARGET", 1, 1,
-	 OPTIONS_TARGET | OPTION(OPTION_ALL) | OPTION(OPTION_LIMIT),
+	 OPTIONS_TARGET | OPTION(OPTION_ALL) | OPTION(OPTION_LIMIT) | OPTION(OPTION_PPROF),
 	 "all goroutines with their stacks, identical ones grouped", ""},
 	{"maps", maps_run, "TARGET", 1, 1, OPTIONS_TARGET | OPTION(OPTION_LIMIT),
 	 "all maps with type, entries, size and owner, biggest first", ""},
