@@ -11,7 +11,7 @@ int explain_run(const struct options *options)
 		return log_explain(options);
 
 	AUTO_SESSION struct session s = {0};
-	int status = session_open(&s, options);
+	int status = session_open_run(&s, options);
 	if (status != EXIT_SHOWN)
 		return status;
 

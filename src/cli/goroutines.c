@@ -67,7 +67,7 @@ int goroutines_run(const struct options *options)
 	bool all = option_given(options, OPTION_ALL), profile = option_given(options, OPTION_PPROF);
 	if (!option_number(options, OPTION_LIMIT, all ? 0 : GROUPS_DEFAULT, &limit))
 		return EXIT_USAGE;
-	int status = session_open(&s, options);
+	int status = session_open_run(&s, options);
 	if (status != EXIT_SHOWN)
 		return status;
 

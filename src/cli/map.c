@@ -90,7 +90,7 @@ int map_run(const struct options *options)
 		fprintf(stderr, "mapcrash map: not an address: %s\n", options->operands[1]);
 		return EXIT_USAGE;
 	}
-	int status = session_open(&s, options);
+	int status = session_open_run(&s, options);
 	if (status != EXIT_SHOWN)
 		return status;
 

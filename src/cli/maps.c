@@ -12,7 +12,7 @@ int maps_run(const struct options *options)
 	if (!option_number(options, OPTION_LIMIT,
 			   option_given(options, OPTION_JSON) ? 0 : MAPS_DEFAULT, &limit))
 		return EXIT_USAGE;
-	int status = session_open(&s, options);
+	int status = session_open_run(&s, options);
 	if (status != EXIT_SHOWN)
 		return status;
 

@@ -83,6 +83,17 @@ int session_open(struct session *s, const struct options *options)
 									  : session_fail(s);
 }
 
+int session_open_run(struct session *s, const struct options *options)
+{
+	int status = session_open(s, options);
+	if (status != EXIT_SHOWN || s->target->kind != TARGET_EXECUTABLE)
+		return status;
+	(void)error_set(&s->error, ERROR_UNSUPPORTED,
+			"%.140s is an executable, which has not run: name a core of it, or a PID",
+			options->operands[0]);
+	return session_fail(s);
+}
+
 int session_fail(struct session *s)
 {
 	complain(s->error.text);

@@ -39,6 +39,8 @@ int session_open(struct session *s, const struct options *options);
 /* The same after session_begin, for the target what: EXIT_NOTHING leaves the reason in s->error. A table
  * that is in s->records already is taken for the target's. */
 int session_open_target(struct session *s, const char *what);
+/* The same for what only a program that ran has, goroutines and maps: an executable is refused. */
+int session_open_run(struct session *s, const struct options *options);
 /* Prints s->error as the reason why nothing could be shown; EXIT_NOTHING. */
 int session_fail(struct session *s);
 /* Closes the report: EXIT_SHOWN, or EXIT_GAPS where there are notes, or EXIT_NOTHING when the output

@@ -9,20 +9,21 @@
 
 #include "base/cleanup.h"
 
+/* What something that is no regular file is, and what to do about it. */
 static const char *kind_of(mode_t mode)
 {
 	switch (mode & S_IFMT) {
 	case S_IFDIR:
-		return "a directory";
+		return "a directory: name a file in it";
 	case S_IFIFO:
-		return "a FIFO";
+		return "a FIFO: write what comes out of it to a file, and name that";
 	case S_IFSOCK:
-		return "a socket";
+		return "a socket, not a file";
 	case S_IFCHR:
 	case S_IFBLK:
-		return "a device";
+		return "a device, not a file";
 	default:
-		return "of an unknown kind";
+		return "of an unknown kind, not a file";
 	}
 }
 
@@ -47,10 +48,12 @@ static enum status open_checked(int root, const char *path, int flags, int *ret_
 		return status;
 	}
 	if (!S_ISREG(st.st_mode))
-		return error_set(err, ERROR_UNSUPPORTED, "%.160s is %s, not a file", path,
-				 kind_of(st.st_mode));
+		return error_set(err, ERROR_UNSUPPORTED, "%.140s is %s", path, kind_of(st.st_mode));
 	if (st.st_size <= 0)
-		return error_set(err, ERROR_FORMAT, "%.160s is empty", path);
+		return error_set(
+			err, ERROR_FORMAT,
+			"%.140s is empty: was the disk full, or the limit for cores (ulimit -c) 0?",
+			path);
 	*ret_fd = TAKE_FD(fd);
 	*ret_size = (uint64_t)st.st_size;
 	return OK;

@@ -112,9 +112,11 @@ static enum verdict compare_ids(const struct build_id *ours, const struct build_
 	char a[64], b[64];
 	id_text(a, sizeof(a), ours, go);
 	id_text(b, sizeof(b), theirs, go);
-	(void)!error_set(err, ERROR_MISMATCH,
-			 "%.60s is another program: its %s build id is %s, that of the target %s",
-			 path, go ? "Go" : "GNU", a, b);
+	(void)!error_set(
+		err, ERROR_MISMATCH,
+		"%.50s is another program: its %s build id is %s, that of the target %s: name "
+		"the right one with --exe",
+		path, go ? "Go" : "GNU", a, b);
 	return DIFFERENT;
 }
 
@@ -129,7 +131,8 @@ static enum verdict compare_phdrs(const struct image *image, const struct execut
 	if (count == image->phdr_count && memcmp(phdrs, image->phdrs, count * sizeof(*phdrs)) == 0)
 		return SAME;
 	(void)!error_set(err, ERROR_MISMATCH,
-			 "%.100s is another program: its segments differ from the target's",
+			 "%.100s is another program: its segments differ from the target's: name "
+			 "the right one with --exe",
 			 executable_path(exe));
 	return DIFFERENT;
 }
@@ -162,7 +165,7 @@ static enum verdict find_bias(const struct image *image, const struct executable
 	}
 	(void)!error_set(err, ERROR_MISMATCH,
 			 "%.100s is another program: it starts at 0x%" PRIx64
-			 ", the target's at 0x%" PRIx64,
+			 ", the target's at 0x%" PRIx64 ": name the right one with --exe",
 			 executable_path(exe), executable_entry(exe), auxv->entry);
 	return DIFFERENT;
 }
