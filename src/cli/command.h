@@ -41,6 +41,9 @@ enum option_id {
 	OPTION_KEY,
 	OPTION_BINARY,
 	OPTION_PPROF,
+	OPTION_DURATION,
+	OPTION_CHANGES,
+	OPTION_SVG,
 	OPTION_COUNT,
 };
 
@@ -90,6 +93,7 @@ int run_run(const struct options *options);
 int check_run(const struct options *options);
 int layout_run(const struct options *options);
 int writers_run(const struct options *options);
+int watch_run(const struct options *options);
 
 static inline bool option_given(const struct options *options, enum option_id id)
 {

@@ -35,6 +35,9 @@ const struct option_spec option_specs[OPTION_COUNT] = {
 	[OPTION_BINARY] = {"binary", NULL, "look at the binary only, not at this machine"},
 	[OPTION_HEX] = {"hex", NULL, "show the bytes: header, and buckets or groups"},
 	[OPTION_KEY] = {"key", "KEY", "follow the lookup of one key"},
+	[OPTION_DURATION] = {"duration", "S", "end after S seconds"},
+	[OPTION_CHANGES] = {"count", "N", "end after N changes"},
+	[OPTION_SVG] = {"svg", "FILE", "draw a timeline into FILE"},
 };
 
 const struct command commands[] = {
@@ -95,6 +98,14 @@ const struct command commands[] = {
 	 "(0x...): the instructions that write there, as the code names it or as goroutines hold "
 	 "it\n"
 	 "now, in their registers and frames.\n"},
+	{"watch", watch_run, "PID MAP", 2, 2,
+	 OPTIONS_TARGET | OPTION(OPTION_CHANGES) | OPTION(OPTION_DURATION) | OPTION(OPTION_SVG) |
+		 OPTION(OPTION_EXIT_CODE),
+	 "each change of a map's flag in a running process, and who made it",
+	 "MAP is the address of the map's header, as mapcrash maps shows it, or its type or owner\n"
+	 "where only one map has that. The process runs on, and is not harmed when the watch "
+	 "ends,\n"
+	 "in whatever way: Enter, a signal, --count, --duration, or the end of the process.\n"},
 	{0},
 };
 

@@ -94,9 +94,9 @@ enum status map_open(struct runtime *rt, uint64_t type, uint64_t addr, struct ma
 		     struct error *err)
 {
 	struct map map = {.addr = addr, .design = rt->swiss ? MAP_SWISS : MAP_HMAP};
-	if (type_read_map(rt, type, &map.type, err) != OK)
+	if (type && type_read_map(rt, type, &map.type, err) != OK)
 		return error_prefix(err, "map type 0x%" PRIx64, type);
-	if (!map_type_fits(rt, &map.type, err))
+	if (type && !map_type_fits(rt, &map.type, err))
 		return FAILED;
 
 	/* hmap is 48 or 56 bytes, Map is 48; a layout from DWARF may say anything. */

@@ -40,7 +40,8 @@ struct map {
 	bool tombstone_possible;
 };
 
-/* Reads a map's header. type is the address of its map type descriptor, addr of the header. Fails
+/* Reads a map's header. type is the address of its map type descriptor, addr of the header; where type
+ * is 0, the type is left out: the header can be looked at, its entries cannot be walked. Fails
  * when either cannot be read; a header that contradicts itself is read all the same: see
  * map_contradiction. */
 enum status map_open(struct runtime *rt, uint64_t type, uint64_t addr, struct map *ret,

@@ -228,10 +228,8 @@ static enum status stop_all(struct process *p, struct notes *notes, struct error
 	return OK;
 }
 
-void process_free(struct process *process)
+void process_resume(struct process *process)
 {
-	if (!process)
-		return;
 	bool gone = false;
 	/* Only a stopped thread can be let go, and after a failure some may not be stopped yet. */
 	wait_stopped(process, LATE_TIMEOUT_MS);
@@ -246,6 +244,14 @@ void process_free(struct process *process)
 		reap(process);
 	for (size_t i = 0; i < process->late_count; i++)
 		syscall(SYS_tgkill, process->pid, process->late[i].tid, process->late[i].signo);
+	process->tracee_count = process->late_count = 0;
+}
+
+void process_free(struct process *process)
+{
+	if (!process)
+		return;
+	process_resume(process);
 	free(process->late);
 	if (process->mem >= 0)
 		close(process->mem);
@@ -426,15 +432,21 @@ static size_t read_memory(struct process *p, uint64_t addr, uint8_t *buf, size_t
 	return got;
 }
 
-static enum status fetch(void *context, uint64_t addr, uint64_t offset, void *buf, size_t n,
+enum status process_peek(struct process *process, uint64_t addr, void *buf, size_t n,
 			 struct error *err)
 {
-	(void)offset;
-	size_t got = read_memory(context, addr, buf, n);
+	size_t got = read_memory(process, addr, buf, n);
 	if (got < n)
 		return error_at(err, ERROR_FAULT, addr + got,
 				"the process has no readable memory at 0x%" PRIx64, addr + got);
 	return OK;
+}
+
+static enum status fetch(void *context, uint64_t addr, uint64_t offset, void *buf, size_t n,
+			 struct error *err)
+{
+	(void)offset;
+	return process_peek(context, addr, buf, n, err);
 }
 
 enum status process_lay(struct process *process, struct memory *memory, struct error *err)

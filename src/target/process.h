@@ -27,6 +27,14 @@ enum status process_open(pid_t pid, struct target *target, struct notes *notes,
 /* Lets it run on. */
 void process_free(struct process *process);
 
+/* Lets it run on, and keeps it open: what is read from now on is of the moment, and no two reads belong
+ * together. Once more does nothing. */
+void process_resume(struct process *process);
+
+/* The n bytes at addr as they are now, whether it is stopped or not. */
+enum status process_peek(struct process *process, uint64_t addr, void *buf, size_t n,
+			 struct error *err);
+
 /* Adds what is mapped and readable; process must outlive memory. */
 enum status process_lay(struct process *process, struct memory *memory, struct error *err);
 

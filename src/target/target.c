@@ -315,6 +315,22 @@ enum status target_open(const char *what, const struct target_options *options, 
 	return OK;
 }
 
+void target_resume(struct target *target)
+{
+	struct target_impl *impl = target->impl;
+	if (impl->process)
+		process_resume(impl->process);
+}
+
+enum status target_peek(struct target *target, uint64_t addr, void *buf, size_t n,
+			struct error *err)
+{
+	struct target_impl *impl = target->impl;
+	if (!impl->process)
+		return error_set(err, ERROR_UNSUPPORTED, "%.160s is no process", target->path);
+	return process_peek(impl->process, addr, buf, n, err);
+}
+
 bool target_section(const struct target *target, const char *name, struct section *ret)
 {
 	if (!target->exe || !executable_section(target->exe, name, ret))

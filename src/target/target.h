@@ -87,6 +87,16 @@ static inline void cleanup_target(struct target **target)
 }
 #define AUTO_TARGET __attribute__((cleanup(cleanup_target)))
 
+/*
+ * For who watches a process while it runs: target_resume lets it run on before target_free does.
+ * threads are then those of the moment before, and memory may give what was read earlier: its code and
+ * read-only data are as ever, all else is to be read by target_peek, which takes it from the process as
+ * it is now. Targets that are no process: nothing happens, ERROR_UNSUPPORTED.
+ */
+void target_resume(struct target *target);
+enum status target_peek(struct target *target, uint64_t addr, void *buf, size_t n,
+			struct error *err);
+
 /* As executable_section, executable_symbol and executable_symbol_at, at the target's addresses. */
 bool target_section(const struct target *target, const char *name, struct section *ret);
 bool target_symbol(const struct target *target, const char *name, struct symbol *ret);
