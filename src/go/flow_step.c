@@ -214,25 +214,42 @@ static void note_call(struct dataflow *flow, const struct insn *insn,
 	call->seen = true;
 }
 
+/* How far the instruction moves the pointer that duffzero and duffcopy write through. */
+static int64_t pointer_moves(const struct insn *insn, unsigned to)
+{
+	if (insn->dst.kind != INSN_REG || insn->dst.reg != to)
+		return 0;
+	if (insn->op == INSN_LEA)
+		return insn->mem[insn->src[0].mem].disp;
+	return insn->op == INSN_ADD ? insn->src[1].imm : 0;
+}
+
 /* A jump into the middle of duffzero or duffcopy (runtime/duff_*.s): fills or copies what lies at its
- * destination register, so much as the stores from there to its end. */
+ * destination register, by the stores from there to its end. On arm64 each of them moves the register by
+ * what it stores. */
 static void step_duff(struct dataflow *flow, const struct insn *call, const struct function *fn,
 		      bool copies, struct flow_state *state)
 {
 	struct memory *memory = flow->rt->target->memory;
-	unsigned to = flow->arch == ARCH_AMD64 ? AMD64_RDI : copies ? 21 : 20;
+	bool amd64 = flow->arch == ARCH_AMD64;
+	unsigned to = amd64 ? AMD64_RDI : copies ? 21 : 20;
 	struct flow_value start = *dataflow_value(flow, state->regs[to]);
 	uint8_t code[INSN_LENGTH_MAX];
 	struct insn insn;
-	/* on amd64 a jump into a group of stores counts from the group's start */
-	int64_t bytes = 64;
+	int64_t moved = 0, bytes = 0;
 	for (uint64_t pc = call->target; pc < fn->end; pc += insn.length) {
 		size_t n = fn->end - pc < sizeof(code) ? (size_t)(fn->end - pc) : sizeof(code);
 		if (memory_read(memory, pc, code, n, NULL) != OK ||
 		    !insn_decode(flow->arch, code, n, pc, &insn))
 			break;
-		for (unsigned i = 0; i < insn.mem_count; i++)
-			bytes += insn.mem[i].write ? insn.mem[i].size : 0;
+		for (unsigned i = 0; i < insn.mem_count; i++) {
+			if (!insn.mem[i].write || insn.mem[i].implicit)
+				continue;
+			int64_t end = amd64 ? moved + insn.mem[i].disp + insn.mem[i].size
+					    : bytes + insn.mem[i].size;
+			bytes = end > bytes ? end : bytes;
+		}
+		moved += amd64 ? pointer_moves(&insn, to) : 0;
 	}
 	if (start.kind == FLOW_FRAME)
 		forget_slots(state, start.n, start.n + bytes);
