@@ -554,9 +554,27 @@ static bool name_loaded(struct search *s, struct spot spot, struct map_owner *re
 	return true;
 }
 
+/* The variable that lies where the frame holds the value: without optimization DWARF tells no ranges, and
+ * a variable is in one place all the time. */
+static const struct named_value *name_in_slots(struct search *s, struct spot spot)
+{
+	const struct flow_state *state = &spot.place->state;
+	for (size_t i = 0; i < state->slot_count; i++) {
+		if (state->slots[i].value != spot.id)
+			continue;
+		const struct named_value *named =
+			names_in_frame(names_at(s, spot.place), state->slots[i].offset);
+		if (named && named->offset == state->slots[i].offset)
+			return named;
+	}
+	return NULL;
+}
+
 static bool name_variable(struct search *s, struct spot spot, struct map_owner *ret)
 {
 	const struct named_value *named = names_of_value(names_at(s, spot.place), spot.id);
+	if (!named)
+		named = name_in_slots(s, spot);
 	if (!named)
 		return false;
 	ret->name = NULL;
