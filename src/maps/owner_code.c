@@ -554,20 +554,34 @@ static bool name_loaded(struct search *s, struct spot spot, struct map_owner *re
 	return true;
 }
 
-/* The variable that lies where the frame holds the value: without optimization DWARF tells no ranges, and
- * a variable is in one place all the time. */
+struct slot_name {
+	const struct names *names;
+	flow_id id;
+	const struct named_value *found;
+};
+
+static bool find_slot_name(void *context, const struct insn *insn, const struct flow_state *state)
+{
+	struct slot_name *n = context;
+	(void)insn;
+	for (size_t i = 0; !n->found && i < state->slot_count; i++) {
+		if (state->slots[i].value != n->id)
+			continue;
+		n->found = names_in_frame(n->names, state->slots[i].offset);
+		if (n->found && n->found->offset != state->slots[i].offset)
+			n->found = NULL;
+	}
+	return !n->found;
+}
+
+/* The variable that lies where the function's frame holds the value somewhere: without optimization
+ * DWARF tells no ranges, and a variable is in one place all the time. */
 static const struct named_value *name_in_slots(struct search *s, struct spot spot)
 {
-	const struct flow_state *state = &spot.place->state;
-	for (size_t i = 0; i < state->slot_count; i++) {
-		if (state->slots[i].value != spot.id)
-			continue;
-		const struct named_value *named =
-			names_in_frame(names_at(s, spot.place), state->slots[i].offset);
-		if (named && named->offset == state->slots[i].offset)
-			return named;
-	}
-	return NULL;
+	struct slot_name n = {.names = names_at(s, spot.place), .id = spot.id};
+	if (find_slot_name(&n, NULL, &spot.place->state))
+		dataflow_walk(spot.place->flow, find_slot_name, &n);
+	return n.found;
 }
 
 static bool name_variable(struct search *s, struct spot spot, struct map_owner *ret)
