@@ -236,7 +236,8 @@ static void step_duff(struct dataflow *flow, const struct insn *call, const stru
 	struct flow_value start = *dataflow_value(flow, state->regs[to]);
 	uint8_t code[INSN_LENGTH_MAX];
 	struct insn insn;
-	int64_t moved = 0, bytes = 0;
+	int64_t moved = 0, from = INT64_MAX,
+		bytes = 0; /* distances from where the register points */
 	for (uint64_t pc = call->target; pc < fn->end; pc += insn.length) {
 		size_t n = fn->end - pc < sizeof(code) ? (size_t)(fn->end - pc) : sizeof(code);
 		if (memory_read(memory, pc, code, n, NULL) != OK ||
@@ -245,14 +246,14 @@ static void step_duff(struct dataflow *flow, const struct insn *call, const stru
 		for (unsigned i = 0; i < insn.mem_count; i++) {
 			if (!insn.mem[i].write || insn.mem[i].implicit)
 				continue;
-			int64_t end = amd64 ? moved + insn.mem[i].disp + insn.mem[i].size
-					    : bytes + insn.mem[i].size;
-			bytes = end > bytes ? end : bytes;
+			int64_t at = amd64 ? moved + insn.mem[i].disp : bytes;
+			from = at < from ? at : from;
+			bytes = at + insn.mem[i].size > bytes ? at + insn.mem[i].size : bytes;
 		}
 		moved += amd64 ? pointer_moves(&insn, to) : 0;
 	}
 	if (start.kind == FLOW_FRAME)
-		forget_slots(state, start.n, start.n + bytes);
+		forget_slots(state, start.n + (from < bytes ? from : 0), start.n + bytes);
 	else if (start.kind == FLOW_UNKNOWN)
 		state->slot_count = 0;
 	else

@@ -30,6 +30,7 @@ struct map_owner {
 	uint64_t holder; /* address of the word that holds the map; 0 unknown */
 	uint64_t object; /* of the struct that it is a field of; 0 none or unknown */
 	struct shape_ref object_type; /* of that struct */
+	bool made_here; /* map_owner_of_call: the same function makes the map */
 };
 
 /*

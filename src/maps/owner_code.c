@@ -740,8 +740,9 @@ bool map_owner_of_call(struct runtime *rt, const struct function *fn, uint64_t c
 	const struct flow_value *t = dataflow_value(place->flow, type_arg);
 	if (t->kind == FLOW_NUMBER)
 		s.type = (uint64_t)t->n;
-	if (!name_map(&s, spot, &owner))
+	if (!name_map(&s, spot, &owner) && !s.made)
 		return false;
+	owner.made_here = s.made != 0 && s.count == 1;
 	say_how(rt, &owner, call);
 	*ret = owner;
 	return true;

@@ -80,8 +80,15 @@ void search_free(struct search *s)
 	free(s);
 }
 
-/* Whether the site is the library's own business: it writes a field or variable of the standard library's
- * that no other package can name, and this map is somebody else's. */
+/* Whether name is a struct's field that no other package can name: "net.(*ipv6ZoneCache).toIndex". */
+static bool is_private_field(const char *name)
+{
+	const char *close = strstr(name, ".(*") ? strstr(name, ").") : NULL;
+	return close && close[2] >= 'a' && close[2] <= 'z' && !strchr(close + 2, '.');
+}
+
+/* Whether the site is the library's own business: it writes a map that it has just made, or a private field
+ * of the standard library's where this map is somebody else's. */
 static bool is_foreign(struct search *s, const struct map_site *site)
 {
 	struct function fn;
@@ -92,10 +99,10 @@ static bool is_foreign(struct search *s, const struct map_site *site)
 	    !library_has(s->library, &source[0]) ||
 	    !map_owner_of_call(s->rt, &fn, site->call, &owner))
 		return false;
-	const char *last = owner.name ? strrchr(owner.name, '.') : NULL;
-	bool foreign = last && last[1] >= 'a' && last[1] <= 'z' &&
-		       strcmp(owner.name, s->detector.owner) != 0 &&
-		       owner_in_library(s->rt, owner.name);
+	const char *ours = s->detector.owner;
+	bool foreign = owner.made_here ||
+		       (owner.name && is_private_field(owner.name) && ours &&
+			strcmp(owner.name, ours) != 0 && owner_in_library(s->rt, owner.name));
 	map_owner_done(&owner);
 	return foreign;
 }
@@ -114,7 +121,7 @@ enum status search_sites(struct search *s, const struct map_sites **ret, struct 
 	if (!s->has_sites && map_sites_in_program(s->rt, s->callees, s->map.type.type.addr, true,
 						  &s->sites, err) != OK)
 		return FAILED;
-	if (!s->has_sites && s->detector.owner && !owner_in_library(s->rt, s->detector.owner))
+	if (!s->has_sites)
 		drop_foreign(s);
 	s->has_sites = true;
 	*ret = &s->sites;
@@ -152,14 +159,29 @@ static int direct_site(const struct search *s, uint32_t function)
 	return best;
 }
 
-/* Whether the code at pc belongs to the program's author. */
-static bool is_own_code(struct search *s, uint64_t pc)
+/* The innermost source place at pc that the program's author wrote: library code may be inlined into it.
+ * false where there is none. */
+static bool own_site(struct search *s, uint64_t pc, struct site *ret)
 {
 	struct function fn;
 	struct source_frame source[SOURCE_FRAMES_MAX];
-	return pclntab_find(s->rt->pclntab, pc, &fn) &&
-	       pclntab_source(s->rt->pclntab, &fn, pc, source) &&
-	       !library_has(s->library, &source[0]);
+	size_t n = pclntab_find(s->rt->pclntab, pc, &fn)
+			   ? pclntab_source(s->rt->pclntab, &fn, pc, source)
+			   : 0;
+	for (size_t i = 0; i < n; i++) {
+		if (library_has(s->library, &source[i]))
+			continue;
+		*ret = (struct site){source[i].function, source[i].file, source[i].line, pc};
+		return true;
+	}
+	return false;
+}
+
+/* That, or what the library's own place is. */
+static struct site shown_site(struct search *s, uint64_t pc)
+{
+	struct site site;
+	return own_site(s, pc, &site) ? site : site_of_pc(s->rt, pc);
 }
 
 /*
@@ -198,7 +220,9 @@ static struct reached_write find_write(struct search *s, const struct function *
 	}
 	if (found.site >= 0) {
 		found.shown = s->sites.list[found.site].call;
-		for (size_t i = hit; found.depth && i != SIZE_MAX && !is_own_code(s, found.shown);
+		struct site own;
+		for (size_t i = hit;
+		     found.depth && i != SIZE_MAX && !own_site(s, found.shown, &own);
 		     i = queue[i].from)
 			found.shown = queue[i].at;
 	}
@@ -251,7 +275,7 @@ static void weigh_site(struct search *s, size_t i, const struct map_site *site,
 	suspect->write_at = site->call;
 	suspect->site_frame = i;
 	suspect->via_count = 0;
-	suspect->site = site_of_pc(s->rt, site->call);
+	suspect->site = shown_site(s, site->call);
 	suspect->operation = site->operation;
 }
 
@@ -278,15 +302,16 @@ static void weigh_code(struct search *s, struct suspect *suspect)
 			suspect->site_frame = i;
 			suspect->via_count = reached.depth;
 			memcpy(suspect->via, reached.via, sizeof(reached.via));
-			suspect->site = site_of_pc(s->rt, reached.shown);
+			suspect->site = shown_site(s, reached.shown);
 			suspect->operation = site->operation;
 		}
 		if (suspect->level >= SUSPECT_WRITES)
 			break;
 	}
 	/* Where the write is deep in the library, what the author wrote is further out. */
-	if (suspect->level == SUSPECT_TYPE && !is_own_code(s, suspect->site.pc)) {
-		struct site own = frames_site(s->rt, s->library, &s->frames);
+	struct site own;
+	if (suspect->level == SUSPECT_TYPE && !own_site(s, suspect->site.pc, &own)) {
+		own = frames_site(s->rt, s->library, &s->frames);
 		if (own.function)
 			suspect->site = own;
 	}
