@@ -113,7 +113,7 @@ static enum status find_map(struct session *s, const char *operand, struct found
 			    uint64_t *ret_addr, struct watch_title *title)
 {
 	struct goroutines goroutines = {0};
-	const struct found_map *found;
+	const struct found_map *found = NULL;
 	struct error why;
 	char *end;
 	errno = 0;
