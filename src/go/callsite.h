@@ -26,6 +26,7 @@ enum argument_source {
 	ARGUMENT_STACK, /* a stack slot of a caller, or an address in its frame */
 	ARGUMENT_MEMORY, /* loaded from an object; it may have been changed since */
 	ARGUMENT_STALE, /* the callee's slot, which the compiler does not vouch for */
+	ARGUMENT_RECORDED, /* the register that the callee used, kept as it did */
 };
 
 struct argument {

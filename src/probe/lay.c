@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,33 +73,102 @@ static enum status map_at(struct process *process, uint64_t insn, uint64_t addr,
 	return OK;
 }
 
-/* Maps room for the stubs near the program, where also the table will fit behind it. */
-static enum status find_place(struct process *process, uint64_t insn, uint64_t end, uint64_t *ret,
-			      struct error *err)
+/* Whether the process has exactly these stubs at addr already. */
+static bool has_stubs(struct process *process, uint64_t addr, const struct stubs *stubs)
 {
-	uint64_t at = (end + PLACE_FIRST + ALIGN - 1) / ALIGN * ALIGN;
+	AUTO_FREE uint8_t *there = malloc(stubs->size);
+	return there && process_read(process, addr, there, stubs->size, NULL) == OK &&
+	       memcmp(there, stubs->bytes, stubs->size) == 0;
+}
+
+/* Maps room for the stubs near the program, where also the table will fit behind it, and writes them;
+ * or finds them there. */
+static enum status place_stubs(struct process *process, uint64_t insn, const struct plan *plan,
+			       const struct lay_options *options, struct laid *laid,
+			       bool *ret_reused, struct error *err)
+{
+	uint64_t at = (plan->image_end + laid->bias + PLACE_FIRST + ALIGN - 1) / ALIGN * ALIGN;
+	struct stubs_options how = {.bias = laid->bias,
+				    .line_bits = options->line_bits,
+				    .times = options->times,
+				    .holds = options->holds};
 	for (int i = 0; i < PLACE_TRIES; i++, at += PLACE_STEP) {
-		if (map_at(process, insn, at, STUBS_SIZE_MAX, PROT_READ | PROT_EXEC,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, err) == OK) {
-			*ret = at;
-			return OK;
-		}
-		if (!err || err->sys != EEXIST)
+		struct error why = {0};
+		how.addr = laid->stubs_addr = at;
+		how.table = laid->table_addr = at + STUBS_SIZE_MAX;
+		stubs_done(&laid->stubs);
+		if (stubs_build(plan, &how, &laid->stubs, err) != OK)
 			return FAILED;
+		*ret_reused = false;
+		if (map_at(process, insn, at, STUBS_SIZE_MAX, PROT_READ | PROT_EXEC,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, &why) == OK)
+			return process_write(process, at, laid->stubs.bytes, laid->stubs.size, err);
+		*ret_reused = why.sys == EEXIST && has_stubs(process, at, &laid->stubs);
+		if (*ret_reused)
+			return OK;
+		if (why.sys != EEXIST) {
+			if (err)
+				*err = why;
+			return FAILED;
+		}
 	}
 	return error_set(err, ERROR_UNSUPPORTED, "there is no free memory near the program's code");
 }
 
-/* Makes the table's memfd in the process, takes it over, and maps it on both sides. */
-static enum status make_table(struct process *process, uint64_t insn, struct laid *laid,
+/* Whether the jump that stands at a place leads into stubs whose recorder is gone; names it otherwise. */
+static enum status check_recorder(struct process *process, const uint8_t jump[PLAN_PATCH_SIZE],
+				  uint64_t addr, struct error *err)
+{
+	int32_t distance;
+	struct records_header header;
+	memcpy(&distance, jump + 1, sizeof(distance));
+	uint64_t to = addr + PLAN_PATCH_SIZE + (uint64_t)(int64_t)distance;
+	/* the stubs begin at a multiple of ALIGN, and the table behind them */
+	uint64_t table = to / ALIGN * ALIGN + STUBS_SIZE_MAX;
+	if ((jump[0] != 0xe9 && jump[0] != 0xe8) ||
+	    process_read(process, table, &header, sizeof(header), NULL) != OK ||
+	    memcmp(header.magic, RECORDS_MAGIC, RECORDS_MAGIC_SIZE) != 0)
+		return error_at(err, ERROR_MISMATCH, addr,
+				"the code at 0x%" PRIx64
+				" is not what the program's file has (a breakpoint?): nothing was "
+				"changed",
+				addr);
+	if (header.watched && header.watcher && kill((pid_t)header.watcher, 0) == 0)
+		return error_set(err, ERROR_MISMATCH,
+				 "process %d is recorded by process %u already",
+				 process_pid(process), header.watcher);
+	return OK;
+}
+
+/* Holds the program's code against its file, and puts back what a recorder left that is gone. */
+static enum status check_code(struct process *process, const struct plan *plan, uint64_t bias,
 			      struct error *err)
+{
+	uint8_t now[PLAN_PATCH_SIZE];
+	for (size_t i = 0; i < plan->count; i++) {
+		const struct plan_site *site = &plan->list[i];
+		uint64_t addr = site->addr + bias;
+		if (process_read(process, addr, now, sizeof(now), err) != OK)
+			return FAILED;
+		if (memcmp(now, site->original, sizeof(now)) != 0 &&
+		    (check_recorder(process, now, addr, err) != OK ||
+		     process_write(process, addr, site->original, sizeof(now), err) != OK))
+			return FAILED;
+	}
+	return OK;
+}
+
+/* Makes the table's memfd in the process, takes it over, and maps it on both sides. */
+static enum status make_table(struct process *process, uint64_t insn, bool replace,
+			      struct laid *laid, struct error *err)
 {
 	char path[64];
 	uint64_t theirs, ignored;
-	/* its name, for /proc/PID/maps, for the moment where the stubs will be */
-	if (process_write(process, laid->stubs_addr, "mapcrash", sizeof("mapcrash"), err) != OK ||
+	/* its name, for /proc/PID/maps, lies behind the stubs */
+	uint64_t name = laid->stubs_addr + STUBS_SIZE_MAX - 16;
+	if (process_write(process, name, "mapcrash", sizeof("mapcrash"), err) != OK ||
 	    call(process, insn, "memfd_create", SYS_memfd_create,
-		 (const uint64_t[6]){laid->stubs_addr, MFD_CLOEXEC}, &theirs, err) != OK)
+		 (const uint64_t[6]){name, MFD_CLOEXEC}, &theirs, err) != OK)
 		return FAILED;
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", process_pid(process), (int)theirs);
 	laid->fd = open(path, O_RDWR | O_CLOEXEC);
@@ -106,9 +176,9 @@ static enum status make_table(struct process *process, uint64_t insn, struct lai
 	if (laid->fd < 0 || ftruncate(laid->fd, (off_t)laid->table_size) != 0)
 		status = error_sys(err, "the table's memory");
 	if (status == OK)
-		status = map_at(process, insn, laid->table_addr, laid->table_size,
-				PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE,
-				(int)theirs, err);
+		status = map_at(
+			process, insn, laid->table_addr, laid->table_size, PROT_READ | PROT_WRITE,
+			MAP_SHARED | (replace ? MAP_FIXED : MAP_FIXED_NOREPLACE), (int)theirs, err);
 	if (call(process, insn, "close", SYS_close, (const uint64_t[6]){theirs}, &ignored,
 		 status == OK ? err : NULL) != OK)
 		status = FAILED;
@@ -131,26 +201,13 @@ enum status lay_in(struct process *process, const struct plan *plan, uint64_t bi
 		   const struct lay_options *options, struct laid *ret, struct error *err)
 {
 	__attribute__((cleanup(cleanup_laid))) struct laid laid = {.bias = bias, .fd = -1};
-	struct error why = {0};
 	uint64_t insn = 0; /* gcc does not see that it is set on success */
+	bool reused = false;
 	laid.table_size = records_size(options->line_bits);
-	if (find_syscall(process, plan, bias, &insn, err) != OK)
-		return FAILED;
-	if (find_place(process, insn, plan->image_end + bias, &laid.stubs_addr, &why) != OK) {
-		if (err)
-			*err = why;
-		return FAILED;
-	}
-	laid.table_addr = laid.stubs_addr + STUBS_SIZE_MAX;
-	struct stubs_options how = {.bias = bias,
-				    .addr = laid.stubs_addr,
-				    .table = laid.table_addr,
-				    .line_bits = options->line_bits,
-				    .times = options->times,
-				    .holds = options->holds};
-	if (make_table(process, insn, &laid, err) != OK ||
-	    stubs_build(plan, &how, &laid.stubs, err) != OK ||
-	    process_write(process, laid.stubs_addr, laid.stubs.bytes, laid.stubs.size, err) != OK)
+	if (check_code(process, plan, bias, err) != OK ||
+	    find_syscall(process, plan, bias, &insn, err) != OK ||
+	    place_stubs(process, insn, plan, options, &laid, &reused, err) != OK ||
+	    make_table(process, insn, reused, &laid, err) != OK)
 		return FAILED;
 	struct records_header *h = laid.table;
 	memcpy(h->magic, RECORDS_MAGIC, RECORDS_MAGIC_SIZE);
@@ -167,18 +224,6 @@ enum status lay_in(struct process *process, const struct plan *plan, uint64_t bi
 
 enum status lay_on(struct process *process, const struct laid *laid, struct error *err)
 {
-	for (size_t i = 0; i < laid->stubs.patch_count; i++) {
-		const struct patch *patch = &laid->stubs.patches[i];
-		uint8_t now[PLAN_PATCH_SIZE];
-		if (process_read(process, patch->addr, now, sizeof(now), err) != OK)
-			return FAILED;
-		if (memcmp(now, patch->old, sizeof(now)) != 0)
-			return error_at(err, ERROR_MISMATCH, patch->addr,
-					"the code at 0x%" PRIx64
-					" is not what the program's file has (another recorder, a "
-					"breakpoint?): nothing was changed",
-					patch->addr);
-	}
 	for (size_t i = 0; i < laid->stubs.patch_count; i++) {
 		const struct patch *patch = &laid->stubs.patches[i];
 		if (process_write(process, patch->addr, patch->new, sizeof(patch->new), err) != OK)

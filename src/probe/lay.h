@@ -30,12 +30,14 @@ struct lay_options {
 };
 
 /* Maps stubs and table and writes both; the program itself is not changed yet. bias is what was added
- * to the plan's addresses. On OK the caller releases *ret by laid_done. */
+ * to the plan's addresses. Stubs that are there from an earlier time are used again: they may never be
+ * changed or unmapped, since a signal handler may yet return into them. ERROR_MISMATCH where the
+ * program's code is not what its file has, or another recorder is at work. On OK the caller releases
+ * *ret by laid_done. */
 enum status lay_in(struct process *process, const struct plan *plan, uint64_t bias,
 		   const struct lay_options *options, struct laid *ret, struct error *err);
 
-/* Writes the jumps, when each of the places has the bytes that it should have: else ERROR_MISMATCH and
- * nothing is changed. No thread may stand inside the bytes (lay_is_clear). */
+/* Writes the jumps. No thread may stand inside the bytes (lay_is_clear). */
 enum status lay_on(struct process *process, const struct laid *laid, struct error *err);
 
 /* Puts the original bytes back. */

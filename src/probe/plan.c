@@ -112,6 +112,74 @@ static enum status plan_fatal(const struct map_code *code, const struct flag_sit
 	return ARRAY_PUSH(plan->list, plan->count, plan->cap, site) ? OK : error_nomem(err);
 }
 
+/* The instruction at addr of the function. */
+static bool decode_at(const struct map_code *code, uint64_t addr, struct insn *ret)
+{
+	if (addr < code->function.entry || addr - code->function.entry >= code->size)
+		return false;
+	return insn_decode(ARCH_AMD64, code->bytes + (addr - code->function.entry),
+			   code->size - (addr - code->function.entry), addr, ret);
+}
+
+/* Where the way to the fatal call at fatal begins behind the branch of a check: straight code from
+ * start to it. */
+static bool leads_to(const struct map_code *code, uint64_t start, uint64_t fatal)
+{
+	enum { STEPS_MAX = 8 };
+	struct insn insn;
+	for (int i = 0; i < STEPS_MAX && start < fatal; i++) {
+		if (!decode_at(code, start, &insn) || insn.flow != INSN_NEXT)
+			return false;
+		start += insn.length;
+	}
+	return start == fatal;
+}
+
+/* Plans to keep the map of a failing check, where the code is of the form that is known; where it is
+ * not, the map has to be found otherwise. */
+static enum status plan_checked(const struct map_code *code, const struct flag_site *check,
+				struct plan *plan, struct error *err)
+{
+	enum { STEPS_MAX = 4 };
+	struct insn insn;
+	uint64_t at = check->end, start = 0;
+	if (!check->fatal || check->map_reg >= AMD64_RIP || check->map_reg == AMD64_RSP)
+		return OK;
+	for (int i = 0; i < STEPS_MAX && !start; i++) {
+		if (!decode_at(code, at, &insn) || (insn.writes >> check->map_reg & 1))
+			return OK;
+		at += insn.length;
+		if (insn.flow == INSN_BRANCH)
+			start = leads_to(code, at, check->fatal) ? at : insn.target;
+		else if (insn.flow != INSN_NEXT)
+			return OK;
+	}
+	if (!start || !leads_to(code, start, check->fatal) || !decode_at(code, start, &insn) ||
+	    insn.op != INSN_LEA || insn.length < PLAN_PATCH_SIZE ||
+	    insn.mem[insn.src[0].mem].base != INSN_PC || insn.dst.kind != INSN_REG)
+		return OK;
+	struct plan_site site = {
+		.kind = PLAN_CHECKED,
+		.addr = start,
+		.end = start + insn.length,
+		.map_reg = check->map_reg,
+		.temp_reg = insn.dst.reg,
+		.callee = (uint64_t)insn.mem[insn.src[0].mem].disp,
+		.function = code->function.name,
+	};
+	memcpy(site.original, code->bytes + (start - code->function.entry), insn.length);
+	for (size_t i = 0; i < plan->count; i++) {
+		struct plan_site *known = &plan->list[i];
+		if (known->kind != PLAN_CHECKED || known->addr != start)
+			continue;
+		/* two checks that share the way: which of them failed is not known */
+		if (known->map_reg != site.map_reg)
+			known->map_reg = INSN_NO_REG;
+		return OK;
+	}
+	return ARRAY_PUSH(plan->list, plan->count, plan->cap, site) ? OK : error_nomem(err);
+}
+
 static enum status plan_function(struct runtime *rt, const struct map_code *code, struct plan *plan,
 				 struct error *err)
 {
@@ -125,6 +193,8 @@ static enum status plan_function(struct runtime *rt, const struct map_code *code
 			return refuse(code, "what sets and what clears cannot be told", err);
 		if (site->kind == FLAG_SET || site->kind == FLAG_CLEAR)
 			status = plan_store(code, site, plan, err);
+		else if (site->kind == FLAG_CHECK)
+			status = plan_checked(code, site, plan, err);
 		else if (site->kind == FLAG_FATAL)
 			status = plan_fatal(code, site, plan, err);
 		if (status != OK)

@@ -12,8 +12,12 @@
  *	movzbl 0x8(M),t ; and $-5,t  ; mov tb,0x8(M)	clear
  *	movzbl 0x22(M),t ; xor $1,t  ; mov tb,0x22(M)	set and clear, Swiss maps
  *
- * Its first five bytes become a jump to a stub; of a call of fatal, the four bytes of its distance
- * change, so that it calls a stub which goes on to fatal.
+ * Its first five bytes become a jump to a stub. A check that fails leads to
+ *
+ *	lea message(%rip),%rax ; mov $length,%ebx ; call fatal
+ *
+ * The lea becomes a jump to a stub that keeps M, which the next instruction may overwrite; of the call
+ * the four bytes of its distance change, so that it calls a stub which goes on to fatal.
  */
 #ifndef PROBE_PLAN_H
 #define PROBE_PLAN_H
@@ -25,7 +29,7 @@
 #include "base/error.h"
 #include "go/runtime.h"
 
-enum plan_kind { PLAN_SET, PLAN_CLEAR, PLAN_FATAL };
+enum plan_kind { PLAN_SET, PLAN_CLEAR, PLAN_CHECKED, PLAN_FATAL };
 
 enum { PLAN_RUN_MAX = 24, PLAN_PATCH_SIZE = 5 };
 
@@ -35,8 +39,8 @@ struct plan_site {
 	uint64_t end; /* behind the run, where the stub goes back to */
 	uint8_t original[PLAN_RUN_MAX]; /* the bytes from addr to end */
 	uint8_t map_reg; /* DWARF numbers */
-	uint8_t temp_reg; /* t */
-	uint64_t callee; /* PLAN_FATAL: what is called */
+	uint8_t temp_reg; /* t; PLAN_CHECKED: the register of the lea */
+	uint64_t callee; /* PLAN_FATAL: what is called; PLAN_CHECKED: what the lea computes */
 	uint64_t interior; /* an instruction that starts inside the changed bytes; 0: none */
 	const char *function; /* lives as long as the runtime that the plan was made from */
 };

@@ -27,7 +27,6 @@
 struct recorder {
 	pid_t pid;
 	bool is_child;
-	bool attached; /* the jumps are in */
 	bool frozen_told, exited;
 	int status;
 	struct plan plan;
@@ -163,10 +162,10 @@ static void set_up_table(struct recorder *rec)
 {
 	struct records_header *h = rec->laid.table;
 	h->watched = 1;
+	h->watcher = (uint32_t)getpid();
 	if (!rec->how.hold_ms)
 		return;
 	unsigned share = rec->how.hold_share ? rec->how.hold_share : 50;
-	rec->ticks_ms = measure_ticks_ms();
 	h->hold_time[0] = rec->how.hold_ms / 1000;
 	h->hold_time[1] = rec->how.hold_ms % 1000 * INT64_C(1000000);
 	h->hold_rest = rec->ticks_ms * rec->how.hold_ms * (100 - share) / share;
@@ -175,6 +174,7 @@ static void set_up_table(struct recorder *rec)
 	h->hold_on = 1;
 }
 
+/* Maps stubs and table; the program is not changed yet. */
 static enum status lay_into(struct recorder *rec, struct process *process, uint64_t bias,
 			    struct error *err)
 {
@@ -186,9 +186,6 @@ static enum status lay_into(struct recorder *rec, struct process *process, uint6
 	if (lay_in(process, &rec->plan, bias, &how, &rec->laid, err) != OK)
 		return FAILED;
 	set_up_table(rec);
-	if (lay_on(process, &rec->laid, err) != OK)
-		return FAILED;
-	rec->attached = true;
 	return OK;
 }
 
@@ -264,7 +261,7 @@ static enum status record_new(struct recorder *rec, struct notes *notes, struct 
 	    (rec->how.hold_ms && check_processors(rec->pid, err) != OK) ||
 	    make_plan(rec, notes, &bias, err) != OK || process_adopt(rec->pid, &process, err) != OK)
 		return FAILED;
-	if (lay_into(rec, process, bias, err) == OK)
+	if (lay_into(rec, process, bias, err) == OK && lay_on(process, &rec->laid, err) == OK)
 		return OK;
 	/* it is not to run without the recorder */
 	kill(rec->pid, SIGKILL);
@@ -288,6 +285,7 @@ enum status recorder_start(char **argv, const struct recorder_options *options, 
 		return error_nomem(err);
 	rec->laid.fd = -1;
 	rec->how = *options;
+	rec->ticks_ms = options->hold_ms ? measure_ticks_ms() : 0;
 	rec->is_child = true;
 	if (check_options(options, err) != OK)
 		return FAILED;
@@ -335,16 +333,8 @@ static enum status try_attach(struct recorder *rec, uint64_t bias, struct notes 
 		return error_nomem(err);
 	if (process_open(rec->pid, scratch, notes, &process, err) != OK)
 		return FAILED;
-	if (!rec->laid.table) {
-		struct lay_options how = {
-			.times = !rec->how.no_times,
-			.holds = rec->how.hold_ms != 0,
-			.line_bits = rec->how.line_bits ? rec->how.line_bits : RECORD_LINE_BITS,
-		};
-		if (lay_in(process, &rec->plan, bias, &how, &rec->laid, err) != OK)
-			return FAILED;
-		set_up_table(rec);
-	}
+	if (!rec->laid.table && lay_into(rec, process, bias, err) != OK)
+		return FAILED;
 	if (lay_is_clear(process, &rec->laid, ret_done, err) != OK)
 		return FAILED;
 	return *ret_done ? lay_on(process, &rec->laid, err) : OK;
@@ -359,20 +349,22 @@ enum status recorder_attach(pid_t pid, const struct recorder_options *options, s
 		return error_nomem(err);
 	rec->laid.fd = -1;
 	rec->how = *options;
+	rec->ticks_ms = options->hold_ms ? measure_ticks_ms() : 0;
 	rec->pid = pid;
 	if (check_options(options, err) != OK ||
 	    (options->hold_ms && check_processors(pid, err) != OK) ||
 	    make_plan(rec, notes, &bias, err) != OK)
 		return FAILED;
-	for (int i = 0; i < ATTACH_TRIES && !rec->attached; i++) {
+	bool done = false;
+	for (int i = 0; i < ATTACH_TRIES && !done; i++) {
 		int64_t start = now_us();
 		if (i > 0)
 			nanosleep(&(struct timespec){.tv_nsec = ATTACH_PAUSE_NS}, NULL);
-		if (try_attach(rec, bias, notes, &rec->attached, err) != OK)
+		if (try_attach(rec, bias, notes, &done, err) != OK)
 			return FAILED;
 		pause = (uint64_t)(now_us() - start);
 	}
-	if (!rec->attached)
+	if (!done)
 		return error_set(err, ERROR_LIMIT,
 				 "process %d is always inside the code that is to change", pid);
 	if (ret_pause_us)
@@ -392,7 +384,6 @@ enum status recorder_detach(struct recorder *recorder, uint64_t *ret_pause_us, s
 	if (process_open(recorder->pid, scratch, NULL, &process, err) != OK ||
 	    lay_off(process, &recorder->laid, err) != OK)
 		return FAILED;
-	recorder->attached = false;
 	recorder->laid.table->watched = 0;
 	process_free(TAKE(process));
 	if (ret_pause_us)

@@ -74,7 +74,8 @@ struct records_header {
 	uint64_t stubs, stubs_end; /* where the machine code lies */
 	uint64_t size; /* of the whole table, bytes */
 	uint32_t watched; /* 1: somebody waits for freezes, and the detector stands still for him */
-	uint8_t pad0[12];
+	uint32_t watcher; /* its process id */
+	uint8_t pad0[8];
 	/* Written once, by the first detector. 64 */
 	uint32_t frozen; /* 1: no line changes any more */
 	uint32_t freeze; /* enum freeze_word: a futex */
@@ -98,8 +99,13 @@ struct records_header {
 	uint64_t hold_until; /* no hold after this time stamp: who asked for them may be gone */
 	uint32_t hold_on; /* 0: holds are switched off */
 	uint8_t pad3[4];
-	/* 256: struct record_last[1 << RECORD_LAST_BITS] lies behind the lines */
-	uint8_t pad4[4096 - 256];
+	/* Written by the first detector, before it freezes the table. 256 */
+	uint32_t checked; /* 1: taken */
+	uint32_t pad4;
+	uint64_t checked_map, checked_g; /* the map whose flag it found wrong, and who it is */
+	uint8_t pad5[40];
+	/* 320: struct record_last[1 << RECORD_LAST_BITS] lies behind the lines */
+	uint8_t pad6[4096 - 320];
 };
 
 /* Who wrote a map last; kept for holds only. Maps that share an entry push each other out: then a

@@ -371,6 +371,32 @@ static void emit_fatal(struct builder *b, uint64_t callee)
 	emit_pop_saved(e);
 }
 
+/* On the way from a failing check to fatal: keeps the map and the goroutine of the first that comes
+ * here, then does what the lea that stood there did. */
+static void emit_checked(struct builder *b, const struct plan_site *site, struct stub_info *info)
+{
+	struct emit *e = &b->e;
+	unsigned other = site->map_reg == AMD64_RCX ? AMD64_RDX : AMD64_RCX;
+	if (site->map_reg != INSN_NO_REG) {
+		emit_push(e, AMD64_RAX);
+		emit_push(e, other);
+		emit_zero(e, AMD64_RAX);
+		emit_move_imm32(e, other, 1);
+		emit_lock_cmpxchg32_at(e, HEADER(checked), other);
+		size_t second = emit_branch(e, EMIT_NOT_EQUAL);
+		if (site->map_reg == AMD64_RAX)
+			emit_load(e, AMD64_RAX, AMD64_RSP, 8);
+		emit_store_at(e, HEADER(checked_map), site->map_reg);
+		emit_store_at(e, HEADER(checked_g), AMD64_R14);
+		emit_land(e, second);
+		emit_pop(e, other);
+		emit_pop(e, AMD64_RAX);
+	}
+	info->moved = (uint32_t)e->len;
+	emit_lea_at(e, site->temp_reg, site->callee + b->how->bias);
+	info->moved_end = (uint32_t)e->len;
+}
+
 /* A jump or call from addr to the stub that begins at to. */
 static void make_patch(const struct plan_site *site, uint64_t bias, uint64_t to, struct patch *ret)
 {
@@ -407,6 +433,8 @@ static uint64_t stub_of(struct builder *b, const struct plan_site *site, struct 
 		emit_set(b, site, &info);
 	} else if (site->kind == PLAN_CLEAR) {
 		emit_clear(b, site, &info);
+	} else if (site->kind == PLAN_CHECKED) {
+		emit_checked(b, site, &info);
 	} else {
 		emit_fatal(b, site->callee + bias);
 		info.moved = info.moved_end = (uint32_t)e->len;

@@ -34,6 +34,7 @@ struct judge {
 	struct suspects suspects;
 	struct recorded recorded[RECORDED_MAX]; /* by the recorder's table, best first */
 	size_t recorded_count;
+	uint64_t recorded_map; /* the map that they wrote, and the detector used */
 	struct verdict *verdict;
 };
 
@@ -92,12 +93,29 @@ static void find_owner(struct judge *j)
 		facts->type = type_name(j->rt, owner->type);
 }
 
+/* Reads the map at addr. */
+static void take_map(struct judge *j, uint64_t type, uint64_t addr)
+{
+	struct verdict *v = j->verdict;
+	struct error why;
+	if (!v->map.type)
+		v->map.type = type_name(j->rt, type);
+	v->map.known = true;
+	if (map_open(j->rt, type, addr, &v->map.map, &why) != OK) {
+		notes_add_error(j->rt->notes, "maps", "the map's header", &why);
+		return;
+	}
+	v->map.has_header = true;
+	char text[200];
+	if (map_contradiction(j->rt, &v->map.map, text))
+		v->map.contradiction = strdup(text);
+}
+
 /* Which map: from the crashing frames. */
 static void find_map(struct judge *j)
 {
 	const struct frames *frames = &j->crash.frames;
 	struct verdict *v = j->verdict;
-	struct error why;
 	j->has_call = map_call_of_stack(j->rt, frames->list, frames->count, &j->call);
 	if (!j->has_call) {
 		notes_add(j->rt->notes, "verdict", 0,
@@ -107,7 +125,14 @@ static void find_map(struct judge *j)
 	}
 	if (j->call.has_type)
 		v->map.type = type_name(j->rt, j->call.type.value);
+	if (j->options->records &&
+	    recorded_checked_map(j->options->records, j->crash.goroutine.g, &j->call.map.value)) {
+		j->call.map.source = ARGUMENT_RECORDED;
+		j->call.has_map = true;
+	}
 	find_owner(j);
+	j->map_certain = j->call.has_map &&
+			 (j->call.map.source != ARGUMENT_MEMORY || slots_agree(j));
 	if (!j->call.has_map || !j->call.has_type) {
 		notes_add(
 			j->rt->notes, "verdict", 0,
@@ -117,16 +142,7 @@ static void find_map(struct judge *j)
 					  : "map's address and type");
 		return;
 	}
-	v->map.known = true;
-	j->map_certain = j->call.map.source != ARGUMENT_MEMORY || slots_agree(j);
-	if (map_open(j->rt, j->call.type.value, j->call.map.value, &v->map.map, &why) != OK) {
-		notes_add_error(j->rt->notes, "maps", "the map's header", &why);
-		return;
-	}
-	v->map.has_header = true;
-	char text[200];
-	if (map_contradiction(j->rt, &v->map.map, text))
-		v->map.contradiction = strdup(text);
+	take_map(j, j->call.type.value, j->call.map.value);
 }
 
 /* Which of the runtime's checks failed, told from the machine code around the call of fatal. */
@@ -285,6 +301,7 @@ static enum status fill_detector(struct judge *j, struct error *err)
 		[ARGUMENT_STACK] = "from the caller's frame",
 		[ARGUMENT_MEMORY] = "from where the caller's code loads it",
 		[ARGUMENT_STALE] = "from a slot that may be stale",
+		[ARGUMENT_RECORDED] = "from the register that the failing check used",
 	};
 	if (v->check && access_evidence(a, err, "%s", v->check) != OK)
 		return FAILED;
@@ -383,7 +400,7 @@ static enum status fill_sites(struct judge *j, struct error *err)
 static enum status describe_recorded(struct judge *j, const struct recorded *r, struct error *err)
 {
 	struct access *a = &j->verdict->other;
-	unsigned long long map = j->verdict->map.map.addr;
+	unsigned long long map = j->recorded_map;
 	unsigned long long age = r->age;
 	if (r->how == RECORDED_IN_FLIGHT && age)
 		return access_evidence(a, err,
@@ -434,6 +451,8 @@ static enum status fill_recorded(struct judge *j, const struct recorded *r, enum
 	    map_call_of_stack(j->rt, frames.list, frames.count, &call)) {
 		struct lock_way way = {
 			.goroutine = g, .frames = &frames, .first = call.frame + 1, .is_now = true};
+		if (!v->map.has_header && call.has_type)
+			take_map(j, call.type.value, j->recorded_map);
 		status = access_key(j->rt, &call, &a->key, err);
 		if (status == OK)
 			status = access_locks(j->rt, j->locks, &way, &j->owner, a, err);
@@ -487,11 +506,16 @@ static enum status judge_recorded(struct judge *j, bool *ret_done, struct error 
 		notes_add(j->rt->notes, "verdict", 0,
 			  "the recorder's table was full: %u writes are not in it",
 			  records->header.lost);
-	j->recorded_count = recorded_find(records, &j->goroutines, v->map.map.addr, j->recorded);
-	uint64_t own;
-	bool certain = j->map_certain ||
-		       (recorded_own_map(records, &own) && own == v->map.map.addr);
-	if (!j->recorded_count || records->header.detector_g != j->crash.goroutine.g)
+	bool certain = j->map_certain;
+	if (recorded_own_map(records, &j->recorded_map)) {
+		certain = true;
+	} else if (j->has_call && j->call.has_map) {
+		j->recorded_map = j->call.map.value;
+	}
+	if (records->header.detector_g != j->crash.goroutine.g || !j->recorded_map)
+		return OK;
+	j->recorded_count = recorded_find(records, &j->goroutines, j->recorded_map, j->recorded);
+	if (!j->recorded_count)
 		return OK;
 	const struct recorded *best = &j->recorded[0];
 	bool proof = best->how != RECORDED_JUST_ENDED ||

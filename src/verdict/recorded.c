@@ -32,28 +32,30 @@ bool recorded_own_map(const struct records *records, uint64_t *ret)
 	return true;
 }
 
+bool recorded_checked_map(const struct records *records, uint64_t g, uint64_t *ret)
+{
+	if (!records->header.checked_map || records->header.checked_g != g)
+		return false;
+	*ret = records->header.checked_map;
+	return true;
+}
+
 /* How a line of another goroutine on the same map stands to the freeze. */
 static bool judge_record(const struct records *records, const struct record *own,
 			 const struct record *record, struct recorded *ret)
 {
 	const struct records_header *h = &records->header;
 	bool times = h->flags & RECORDS_TIMES;
-	*ret = (struct recorded){.record = record};
-	if (record->state == RECORD_IN_FLIGHT) {
-		ret->how = RECORDED_IN_FLIGHT;
-		/* set after the freeze: the line was being written as the table froze */
-		if (times && record->set > h->frozen_at)
-			return false;
-		ret->age = times ? h->frozen_at - record->set : 0;
-		return ret->age < STALE_TICKS;
-	}
-	if (record->state != RECORD_DONE || !times || record->set > h->frozen_at)
-		return false;
-	if (record->clear >= h->frozen_at) {
-		ret->how = RECORDED_IN_FLIGHT;
+	*ret = (struct recorded){.record = record, .how = RECORDED_IN_FLIGHT};
+	/* A write that began while the table froze overlaps too: the detector never leaves its call. */
+	if (times && record->set < h->frozen_at)
 		ret->age = h->frozen_at - record->set;
+	if (record->state == RECORD_IN_FLIGHT)
 		return ret->age < STALE_TICKS;
-	}
+	if (record->state != RECORD_DONE || !times)
+		return false;
+	if (record->clear >= h->frozen_at)
+		return ret->age < STALE_TICKS;
 	ret->age = h->frozen_at - record->clear;
 	if (own && own->state == RECORD_IN_FLIGHT && own->map == record->map &&
 	    record->clear >= own->set) {

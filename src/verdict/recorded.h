@@ -43,6 +43,9 @@ size_t recorded_find(const struct records *records, const struct goroutines *gor
 /* The map that the detector was writing, by its own line: known where its exit check failed. */
 bool recorded_own_map(const struct records *records, uint64_t *ret);
 
+/* The map that the failing check of the goroutine g looked at, from the register that it used. */
+bool recorded_checked_map(const struct records *records, uint64_t g, uint64_t *ret);
+
 /* The stack that a record stands for: the instruction that set the flag, the callers that were kept,
  * and beyond them what is still on the goroutine's stack. *ret_live says that the goroutine is still
  * inside that call, so that all frames are its own. Frames without a stack pointer come from the

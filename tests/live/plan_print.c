@@ -10,7 +10,7 @@
 
 int main(int argc, char **argv)
 {
-	static const char *const kinds[] = {"set", "clear", "fatal"};
+	static const char *const kinds[] = {"set", "clear", "checked", "fatal"};
 	struct notes notes = NOTES_INIT;
 	struct target_options how = {0};
 	AUTO_TARGET struct target *target = NULL;
