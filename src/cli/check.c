@@ -14,9 +14,10 @@ int check_run(const struct options *options)
 		.machine = machine,
 		.pid = s.target->kind == TARGET_PROCESS ? s.target->pid : 0,
 	};
-	report.binary_count = readiness_of_binary(s.rt, binary);
+	if (readiness_of_binary(s.rt, binary, &report.binary_count, &s.error) != OK)
+		return session_fail(&s);
 	if (!option_given(options, OPTION_BINARY)) {
-		struct core_settings settings = core_settings_read(report.pid);
+		struct core_settings settings = core_settings_read(report.pid, &s.notes);
 		char traceback[64];
 		bool set = environment_read(report.pid, "GOTRACEBACK", traceback, sizeof(traceback),
 					    &s.error) == OK;

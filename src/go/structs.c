@@ -260,10 +260,11 @@ static bool die_is_called(const char *die_name, const char *name)
 	       (!strchr(name, '/') && strcmp(short_name(die_name), name) == 0);
 }
 
-static bool find_die(Dwarf *dwarf, const char *name, Dwarf_Die *ret)
+static enum status find_die(Dwarf *dwarf, const char *name, Dwarf_Die *ret, struct error *err)
 {
 	Dwarf_Off pos = 0;
 	Dwarf_Die unit, die;
+	bool any = false;
 	/* The linker puts all types into the unit "runtime" (cmd/link/internal/ld/dwarf.go). */
 	while (dwarf_info_next_unit(dwarf, &pos, &unit)) {
 		const char *unit_name = dwarf_diename(&unit);
@@ -274,22 +275,30 @@ static bool find_die(Dwarf *dwarf, const char *name, Dwarf_Die *ret)
 			if (dwarf_tag(&die) != DW_TAG_structure_type)
 				continue;
 			const char *die_name = dwarf_diename(&die);
+			any = true;
 			if (die_name && die_is_called(die_name, name)) {
 				*ret = die;
-				return true;
+				return OK;
 			}
 		}
 	}
-	return false;
+	if (!any)
+		return error_set(err, ERROR_FORMAT, "the DWARF shows no structs");
+	return error_set(err, ERROR_NOT_FOUND, "no struct called %.100s", name);
 }
 
 static enum status read_from_dwarf(struct runtime *rt, const char *name, struct struct_layout *ret,
 				   struct error *err)
 {
 	struct dwarf_info *info = dwarf_info(rt);
+	struct section section;
 	Dwarf_Die die;
-	if (!info || !find_die(dwarf_info_dwarf(info), name, &die))
-		return error_set(err, ERROR_NOT_FOUND, "no struct called %.100s", name);
+	if (!info && target_section(rt->target, ".debug_info", &section))
+		return error_set(err, ERROR_FORMAT, "the DWARF cannot be opened");
+	if (!info)
+		return error_set(err, ERROR_NOT_FOUND, "no DWARF");
+	if (find_die(dwarf_info_dwarf(info), name, &die, err) != OK)
+		return FAILED;
 	struct struct_layout layout = {.source = STRUCT_DWARF, .align = 1};
 	layout.has_size = die_udata(&die, DW_AT_byte_size, &layout.size);
 	return finish(&layout, dwarf_diename(&die), fill_from_die(&die, &layout, err), ret, err);
@@ -338,18 +347,31 @@ static enum status read_from_table(struct runtime *rt, const char *name, struct 
 	return error_set(err, ERROR_NOT_FOUND, "the binary has no struct called %.100s", name);
 }
 
+/* Whether the next source is to be asked after this one failed: always where it just has no such struct;
+ * else what it lacks is noted, except for memory, which nothing else would have either. */
+static bool try_next(struct runtime *rt, const char *name, const struct error *why)
+{
+	if (why->code == ERROR_NOMEM)
+		return false;
+	if (why->code != ERROR_NOT_FOUND)
+		notes_add_error(rt->notes, "go", name, why);
+	return true;
+}
+
 enum status struct_layout_read(struct runtime *rt, const char *name, struct struct_layout *ret,
 			       struct error *err)
 {
 	uint64_t type;
-	struct struct_layout layout;
-	if (find_type(rt, name, &type) && struct_layout_of_type(rt, type, &layout, NULL) == OK) {
-		*ret = layout;
-		return OK;
+	struct error why;
+	if (find_type(rt, name, &type)) {
+		if (struct_layout_of_type(rt, type, ret, &why) == OK)
+			return OK;
+		if (!try_next(rt, name, &why))
+			return error_nomem(err);
 	}
-	if (read_from_dwarf(rt, name, &layout, NULL) == OK) {
-		*ret = layout;
+	if (read_from_dwarf(rt, name, ret, &why) == OK)
 		return OK;
-	}
+	if (!try_next(rt, name, &why))
+		return error_nomem(err);
 	return read_from_table(rt, name, ret, err);
 }

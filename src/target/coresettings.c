@@ -14,16 +14,44 @@
  * _STK_LIM / 4 * 3, fs/exec.c); few are over some KB. */
 enum { ENVIRONMENT_MAX = 8 << 20 };
 
-/* Reads a file of /proc into buf as a string without its last newline; false when it cannot be read. */
-static bool read_proc(const char *path, char *buf, size_t size)
+/* Reads up to size bytes; less only at the end of the file. */
+static enum status read_all(int fd, const char *path, void *buf, size_t size, size_t *ret_len,
+			    struct error *err)
+{
+	size_t len = 0;
+	while (len < size) {
+		ssize_t n = read(fd, (char *)buf + len, size - len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return error_sys(err, "%s", path);
+		if (n == 0)
+			break;
+		len += (size_t)n;
+	}
+	*ret_len = len;
+	return OK;
+}
+
+/* Reads a file of /proc into buf as a string without its last newline; false, and a note, when it cannot be
+ * read. */
+static bool read_proc(const char *path, char *buf, size_t size, struct notes *notes)
 {
 	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
+	struct error err;
+	size_t n = 0;
+	if (fd < 0 || read_all(fd, path, buf, size - 1, &n, &err) != OK) {
+		if (fd < 0)
+			(void)error_sys(&err, "%s", path);
+		notes_add_error(notes, "target", "core settings", &err);
 		return false;
-	ssize_t n = read(fd, buf, size - 1);
-	if (n < 0)
+	}
+	if (n == 0) {
+		/* Every one of these files has at least its newline. */
+		notes_add(notes, "target", 0, "core settings: %s is empty", path);
 		return false;
-	if (n > 0 && buf[n - 1] == '\n')
+	}
+	if (buf[n - 1] == '\n')
 		n--;
 	buf[n] = '\0';
 	return true;
@@ -51,7 +79,7 @@ void core_settings_pattern(struct core_settings *settings, const char *pattern)
 		settings->goes = CORE_WORKING_DIR;
 }
 
-struct core_settings core_settings_read(pid_t pid)
+struct core_settings core_settings_read(pid_t pid, struct notes *notes)
 {
 	struct core_settings s = {0};
 	struct rlimit limit;
@@ -61,17 +89,18 @@ struct core_settings core_settings_read(pid_t pid)
 		s.soft = limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : limit.rlim_cur;
 		s.hard = limit.rlim_max == RLIM_INFINITY ? UINT64_MAX : limit.rlim_max;
 	}
-	if (read_proc("/proc/sys/kernel/core_pattern", text, sizeof(text))) {
+	if (read_proc("/proc/sys/kernel/core_pattern", text, sizeof(text), notes)) {
 		core_settings_pattern(&s, text);
 		/* core(5): with core_uses_pid an empty pattern makes a file called ".PID". */
 		char uses_pid[16];
 		if (s.goes == CORE_NOWHERE &&
-		    read_proc("/proc/sys/kernel/core_uses_pid", uses_pid, sizeof(uses_pid)) &&
+		    read_proc("/proc/sys/kernel/core_uses_pid", uses_pid, sizeof(uses_pid),
+			      notes) &&
 		    uses_pid[0] == '1')
 			s.goes = CORE_WORKING_DIR;
 	}
 	proc_path(pid, "coredump_filter", path);
-	if (read_proc(path, text, sizeof(text)) && text[0]) {
+	if (read_proc(path, text, sizeof(text), notes)) {
 		s.has_filter = true;
 		s.filter = (uint32_t)strtoul(text, NULL, 16);
 	}
@@ -99,31 +128,25 @@ static enum status read_environment(pid_t pid, char **ret, size_t *ret_len, stru
 	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return error_sys(err, "%s", path);
-	size_t len = 0, cap = 1 << 16;
+	size_t len = 0, n, cap = 1 << 16;
 	AUTO_FREE char *all = malloc(cap + 1);
 	if (!all)
 		return error_nomem(err);
-	for (;;) {
-		if (len == cap) {
-			if (cap == ENVIRONMENT_MAX)
-				break;
-			char *grown = realloc(all, cap * 2 + 1);
-			if (!grown)
-				return error_nomem(err);
-			all = grown;
-			cap *= 2;
+	while (read_all(fd, path, all + len, cap - len, &n, err) == OK) {
+		len += n;
+		if (len < cap || cap == ENVIRONMENT_MAX) {
+			all[len] = '\0';
+			*ret = TAKE(all);
+			*ret_len = len;
+			return OK;
 		}
-		ssize_t n = read(fd, all + len, cap - len);
-		if (n < 0)
-			return error_sys(err, "%s", path);
-		if (n == 0)
-			break;
-		len += (size_t)n;
+		char *grown = realloc(all, cap * 2 + 1);
+		if (!grown)
+			return error_nomem(err);
+		all = grown;
+		cap *= 2;
 	}
-	all[len] = '\0';
-	*ret = TAKE(all);
-	*ret_len = len;
-	return OK;
+	return FAILED;
 }
 
 enum status environment_read(pid_t pid, const char *name, char *ret, size_t size, struct error *err)

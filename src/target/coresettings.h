@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "base/error.h"
+#include "base/notes.h"
 
 enum core_goes {
 	CORE_NOWHERE, /* the pattern is empty */
@@ -30,8 +31,8 @@ struct core_settings {
 };
 
 /* What holds for a process; pid 0: for programs that are started from here. What cannot be read is left
- * out. */
-struct core_settings core_settings_read(pid_t pid);
+ * out, and noted. */
+struct core_settings core_settings_read(pid_t pid, struct notes *notes);
 
 /* Sorts a pattern: fills pattern, has_pattern and goes. */
 void core_settings_pattern(struct core_settings *settings, const char *pattern);

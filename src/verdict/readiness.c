@@ -78,16 +78,17 @@ static void names_item(struct items *items, const struct runtime *rt)
 		    "no DWARF: functions, lines and types have names, variables have none");
 }
 
-static void map_functions_item(struct items *items, struct runtime *rt)
+static enum status map_functions_item(struct items *items, struct runtime *rt, struct error *err)
 {
 	struct map_codes codes;
-	struct error why;
 	size_t sets = 0, clears = 0, checks = 0, open = 0;
-	if (map_codes_find(rt, NULL, &codes, &why) != OK) {
+	if (map_codes_find(rt, NULL, &codes, err) != OK) {
+		if (err->code == ERROR_NOMEM)
+			return FAILED;
 		add(items, "map code", READY_NOT,
 		    "no goroutine can be shown to be inside a write without them", "%.120s",
-		    why.text);
-		return;
+		    err->text);
+		return OK;
 	}
 	for (size_t i = 0; i < codes.count; i++) {
 		const struct flagsites *sites = &codes.list[i].sites;
@@ -104,9 +105,11 @@ static void map_functions_item(struct items *items, struct runtime *rt)
 	    "%zu functions recognised: %zu checks, %zu sets, %zu clears", codes.count, checks, sets,
 	    clears);
 	map_codes_done(&codes);
+	return OK;
 }
 
-size_t readiness_of_binary(struct runtime *rt, struct readiness_item ret[READINESS_MAX])
+enum status readiness_of_binary(struct runtime *rt, struct readiness_item ret[READINESS_MAX],
+				size_t *ret_count, struct error *err)
 {
 	struct items items = {ret, 0};
 	version_item(&items, rt);
@@ -114,8 +117,10 @@ size_t readiness_of_binary(struct runtime *rt, struct readiness_item ret[READINE
 	types_item(&items, rt);
 	build_id_item(&items, rt);
 	names_item(&items, rt);
-	map_functions_item(&items, rt);
-	return items.count;
+	if (map_functions_item(&items, rt, err) != OK)
+		return FAILED;
+	*ret_count = items.count;
+	return OK;
 }
 
 static void limit_item(struct items *items, const struct core_settings *s)

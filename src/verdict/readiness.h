@@ -24,8 +24,9 @@ struct readiness_item {
 
 enum { READINESS_MAX = 16 };
 
-/* Looks at the binary; returns how many items there are. */
-size_t readiness_of_binary(struct runtime *rt, struct readiness_item ret[READINESS_MAX]);
+/* Looks at the binary; *ret_count items. Fails only for want of memory: what the binary lacks is an item. */
+enum status readiness_of_binary(struct runtime *rt, struct readiness_item ret[READINESS_MAX],
+				size_t *ret_count, struct error *err);
 
 /* Looks at the machine: traceback is GOTRACEBACK's value, or NULL where it is not set. */
 size_t readiness_of_machine(const struct runtime *rt, const struct core_settings *settings,

@@ -137,7 +137,8 @@ static void settings_of_a_process_are_its_own(void **state)
 	assert_int_equal(err.code, ERROR_NOT_FOUND);
 	assert_int_equal(environment_read(getpid(), "PATH", value, 1, &err), OK);
 	assert_string_equal(value, "");
-	struct core_settings own = core_settings_read(0), same = core_settings_read(getpid());
+	struct core_settings own = core_settings_read(0, NULL),
+			     same = core_settings_read(getpid(), NULL);
 	assert_true(own.has_limit && own.has_pattern && own.has_filter);
 	assert_int_equal(own.soft, same.soft);
 	assert_int_equal(own.filter, same.filter);
