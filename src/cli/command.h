@@ -44,6 +44,10 @@ enum option_id {
 	OPTION_DURATION,
 	OPTION_CHANGES,
 	OPTION_SVG,
+	OPTION_RUNS,
+	OPTION_SEED,
+	OPTION_AGAINST,
+	OPTION_FORMAT,
 	OPTION_COUNT,
 };
 
@@ -94,6 +98,7 @@ int check_run(const struct options *options);
 int layout_run(const struct options *options);
 int writers_run(const struct options *options);
 int watch_run(const struct options *options);
+int verify_run(const struct options *options);
 
 static inline bool option_given(const struct options *options, enum option_id id)
 {

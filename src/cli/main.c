@@ -38,6 +38,10 @@ const struct option_spec option_specs[OPTION_COUNT] = {
 	[OPTION_DURATION] = {"duration", "S", "end after S seconds"},
 	[OPTION_CHANGES] = {"count", "N", "end after N changes"},
 	[OPTION_SVG] = {"svg", "FILE", "draw a timeline into FILE"},
+	[OPTION_RUNS] = {"runs", "N", "run it N times (default: 20)"},
+	[OPTION_SEED] = {"seed", "S", "the holds of an earlier verify, by the seed it printed"},
+	[OPTION_AGAINST] = {"against", "OLD", "run the program OLD as well, and compare"},
+	[OPTION_FORMAT] = {"format", "FORMAT", "text, json, sarif or github (annotations)"},
 };
 
 const struct command commands[] = {
@@ -106,6 +110,17 @@ const struct command commands[] = {
 	 "where only one map has that. The process runs on, and is not harmed when the watch "
 	 "ends,\n"
 	 "in whatever way: Enter, a signal, --count, --duration, or the end of the process.\n"},
+	{"verify", verify_run, "[--] PROGRAM [ARGUMENT]...", 1, OPERANDS_PROGRAM,
+	 OPTION(OPTION_HELP) | OPTION(OPTION_JSON) | OPTION(OPTION_COLOR) | OPTION(OPTION_RUNS) |
+		 OPTION(OPTION_SEED) | OPTION(OPTION_HOLD) | OPTION(OPTION_DURATION) |
+		 OPTION(OPTION_AGAINST) | OPTION(OPTION_FORMAT),
+	 "tries to break a program's maps again and again, and says what was tried",
+	 "Each run keeps writers in their maps for a random while (--hold: at most so many ms, "
+	 "20). "
+	 "A\n"
+	 "run ends after 60 s (--duration). What the program prints is not shown. Exit status: 3 "
+	 "when\n"
+	 "a race was found, 0 when none was. For go test: go test -c, and verify what it makes.\n"},
 	{0},
 };
 

@@ -1,0 +1,264 @@
+#include "report/verify.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "report/explain.h"
+
+/* Pairs that the page lists; JSON has them all. */
+enum { PAIRS_MAX = 40 };
+
+const struct trial_race *verify_find(const struct trials *list, const struct trial_race *race)
+{
+	for (size_t i = 0; list && i < list->race_count; i++)
+		if (trial_race_is(&list->races[i], race))
+			return &list->races[i];
+	return NULL;
+}
+
+static void print_place(struct page *page, const struct trial_place *place)
+{
+	struct site site = {place->function, place->file, place->line, 0};
+	page_printf(page, "%-6s ",
+		    place->operation == OPERATION_UNKNOWN ? "?" : operation_name(place->operation));
+	page_text(page, place->function);
+	page_printf(page, "  ");
+	page_place(page, &site);
+}
+
+static void print_races(struct page *page, const struct verify_facts *f)
+{
+	const struct trials *t = f->trials;
+	page_style(page, STYLE_BOLD, "races     ");
+	if (!t->race_count) {
+		page_style(page, STYLE_GREEN, "none");
+		page_printf(page, " in %u runs: that is no proof that there is none\n", t->runs);
+	} else {
+		page_style(page, STYLE_RED, "%zu\n", t->race_count);
+	}
+	for (size_t i = 0; i < t->race_count; i++) {
+		const struct trial_race *race = &t->races[i];
+		page_printf(page, "  ");
+		page_style(page, race->grade == GRADE_PROVEN ? STYLE_RED : STYLE_YELLOW, "%s",
+			   grade_name(race->grade));
+		page_printf(page, " in %u of %u runs, first in run %u", race->count, t->runs,
+			    race->first_run);
+		if (f->before)
+			page_printf(page, verify_find(f->before, race) ? " (was there before)"
+								       : " (new)");
+		page_printf(page, ": ");
+		if (race->owner) {
+			page_text(page, race->owner);
+			page_printf(page, ", ");
+		}
+		page_text(page, race->type);
+		page_printf(page, "\n    ");
+		print_place(page, &race->side[0]);
+		page_printf(page, "\n    ");
+		if (race->has_other)
+			print_place(page, &race->side[1]);
+		else
+			page_printf(page, "the other side is not known");
+		fputc('\n', page->out);
+	}
+}
+
+static void print_gone(struct page *page, const struct verify_facts *f)
+{
+	for (size_t i = 0; i < f->before->race_count; i++) {
+		const struct trial_race *race = &f->before->races[i];
+		if (verify_find(f->trials, race))
+			continue;
+		page_style(page, STYLE_GREEN, "gone      ");
+		page_printf(page, "in %u of %u runs before, in none now: ", race->count,
+			    f->before->runs);
+		page_text(page, race->type);
+		page_printf(page, "\n    ");
+		print_place(page, &race->side[0]);
+		page_printf(page, "\n    ");
+		if (race->has_other)
+			print_place(page, &race->side[1]);
+		else
+			page_printf(page, "the other side is not known");
+		fputc('\n', page->out);
+	}
+}
+
+static void print_pairs(struct page *page, const struct trials *t)
+{
+	page_style(page, STYLE_BOLD, "exercised ");
+	page_printf(page,
+		    "%zu %s that write maps, %zu %s of them met on one map in two goroutines\n",
+		    t->place_count, t->place_count == 1 ? "place" : "places", t->pair_count,
+		    t->pair_count == 1 ? "pair" : "pairs");
+	for (size_t i = 0; i < t->pair_count && i < PAIRS_MAX; i++) {
+		const struct trial_pair *p = &t->pairs[i];
+		const struct trial_place *a = &t->places[p->a];
+		page_printf(page, "  ");
+		if (p->raced)
+			page_style(page, STYLE_RED, "raced");
+		else if (p->overlaps)
+			page_style(page, STYLE_RED, "overlapped %" PRIu64 " times", p->overlaps);
+		else
+			page_style(page, STYLE_GREEN, "never overlapped");
+		page_printf(page, ", seen %" PRIu64 " times: ", p->seen);
+		page_text(page, a->type ? a->type : "type not known");
+		page_printf(page, "\n    ");
+		print_place(page, a);
+		page_printf(page, "\n    ");
+		if (p->a == p->b)
+			page_printf(page, "the same place");
+		else
+			print_place(page, &t->places[p->b]);
+		fputc('\n', page->out);
+	}
+	if (t->pair_count > PAIRS_MAX)
+		page_printf(page, "  ... and %zu more (--format json has them all)\n",
+			    t->pair_count - PAIRS_MAX);
+}
+
+static void print_runs(struct page *page, const char *program, const struct trials *t)
+{
+	page_style(page, STYLE_BOLD, "runs      ");
+	page_text(page, program);
+	page_printf(page,
+		    ": %u, %u ended well, %u after their time; %u died of something else; %" PRIu64
+		    " holds, %" PRIu64 " looks\n",
+		    t->runs, t->clean, t->timeouts, t->failed, t->holds, t->looks);
+}
+
+static void print_log(struct page *page, const char *program, const struct trials *t)
+{
+	for (size_t i = 0; i < t->race_count; i++) {
+		const char *line = t->races[i].log;
+		if (!line)
+			continue;
+		page_style(page, STYLE_BOLD, "\nwhat ");
+		page_text(page, program);
+		page_printf(page, " printed in run %u\n", t->races[i].first_run);
+		while (*line) {
+			size_t n = strcspn(line, "\n");
+			char text[512];
+			bool is_inner = *line == '\t';
+			snprintf(text, sizeof(text), "%.*s", (int)n - is_inner, line + is_inner);
+			page_printf(page, is_inner ? "        " : "    ");
+			page_text(page, text);
+			fputc('\n', page->out);
+			line += n + (line[n] == '\n');
+		}
+		return;
+	}
+}
+
+void verify_text(struct page *page, const struct verify_facts *f)
+{
+	page_style(page, STYLE_BOLD, "verify    ");
+	page_printf(page, "holds of at most %u ms, seed %" PRIu64 "\n", f->hold_ms, f->seed);
+	print_runs(page, f->program, f->trials);
+	if (f->before)
+		print_runs(page, f->against, f->before);
+	print_races(page, f);
+	if (f->before)
+		print_gone(page, f);
+	print_pairs(page, f->trials);
+	if (f->before)
+		print_log(page, f->against, f->before);
+	print_log(page, f->program, f->trials);
+	page_notes(page, f->notes);
+}
+
+static void place_members(struct json *json, const struct trial_place *place)
+{
+	json_string(json, "function", place->function);
+	json_string(json, "file", place->file);
+	if (place->line > 0)
+		json_int(json, "line", place->line);
+	else
+		json_null(json, "line");
+	json_string(json, "operation",
+		    place->operation == OPERATION_UNKNOWN ? NULL
+							  : operation_name(place->operation));
+}
+
+static void race_members(struct json *json, const struct trial_race *race)
+{
+	json_string(json, "type", race->type);
+	json_string(json, "owner", race->owner);
+	json_string(json, "message", race->message);
+	json_string(json, "grade", grade_name(race->grade));
+	json_uint(json, "runs", race->count);
+	json_uint(json, "first_run", race->first_run);
+	json_array(json, "sides");
+	for (unsigned i = 0; i < (race->has_other ? 2U : 1U); i++) {
+		json_object(json, NULL);
+		place_members(json, &race->side[i]);
+		json_end_object(json);
+	}
+	json_end_array(json);
+	json_string(json, "log", race->log);
+}
+
+static void trials_members(struct json *json, const char *program, const struct trials *t,
+			   const struct trials *other)
+{
+	json_string(json, "program", program);
+	json_uint(json, "runs", t->runs);
+	json_uint(json, "clean", t->clean);
+	json_uint(json, "timeouts", t->timeouts);
+	json_uint(json, "failed", t->failed);
+	json_uint(json, "holds", t->holds);
+	json_uint(json, "looks", t->looks);
+	json_uint(json, "lost", t->lost);
+	json_bool(json, "complete", !t->cut && !t->lost);
+	json_array(json, "races");
+	for (size_t i = 0; i < t->race_count; i++) {
+		json_object(json, NULL);
+		race_members(json, &t->races[i]);
+		if (other)
+			json_bool(json, "in_other", verify_find(other, &t->races[i]) != NULL);
+		json_end_object(json);
+	}
+	json_end_array(json);
+	json_array(json, "places");
+	for (size_t i = 0; i < t->place_count; i++) {
+		json_object(json, NULL);
+		json_string(json, "type", t->places[i].type);
+		place_members(json, &t->places[i]);
+		json_uint(json, "seen", t->places[i].seen);
+		json_end_object(json);
+	}
+	json_end_array(json);
+	json_array(json, "pairs");
+	for (size_t i = 0; i < t->pair_count; i++) {
+		json_object(json, NULL);
+		json_uint(json, "a", t->pairs[i].a);
+		json_uint(json, "b", t->pairs[i].b);
+		json_uint(json, "seen", t->pairs[i].seen);
+		json_uint(json, "overlaps", t->pairs[i].overlaps);
+		json_bool(json, "raced", t->pairs[i].raced);
+		json_end_object(json);
+	}
+	json_end_array(json);
+}
+
+void verify_json(FILE *out, const struct verify_facts *f)
+{
+	struct json json = JSON_INIT(out);
+	json_object(&json, NULL);
+	json_string(&json, "schema", "mapcrash.verify/1");
+	json_uint(&json, "seed", f->seed);
+	json_uint(&json, "hold_ms", f->hold_ms);
+	json_object(&json, "now");
+	trials_members(&json, f->program, f->trials, f->before);
+	json_end_object(&json);
+	if (f->before) {
+		json_object(&json, "before");
+		trials_members(&json, f->against, f->before, f->trials);
+		json_end_object(&json);
+	} else {
+		json_null(&json, "before");
+	}
+	json_notes(&json, f->notes);
+	json_end_object(&json);
+	json_done(&json);
+}

@@ -1,0 +1,84 @@
+#!/usr/bin/env bats
+# mapcrash verify: finds the races of programs that have some, none in one that has none, and says so in
+# each format.
+
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+  export DIR="$BATS_FILE_TMPDIR"
+  "$SOURCE_DIR/tools/build-program" 1.26 structfield normal "$DIR" >/dev/null
+  "$SOURCE_DIR/tools/build-program" 1.23 healthylocks normal "$DIR" >/dev/null
+}
+
+@test "verify finds a race, names both sides, and exits 3" {
+  run --separate-stderr "$MAPCRASH" verify --runs 3 --duration 10 --seed 7 --format json -- "$DIR/structfield"
+  [ "$status" -eq 3 ]
+  echo "$output" >"$DIR/verify.json"
+  python3 -c '
+import json, sys, jsonschema
+report = json.load(open(sys.argv[1]))
+jsonschema.validate(report, json.load(open(sys.argv[2])))
+assert report["seed"] == 7 and report["now"]["runs"] == 3, report
+race = report["now"]["races"][0]
+assert race["owner"] == "main.(*directory).names" and race["type"] == "map[uint32]string", race
+assert race["grade"] == "proven" and race["log"].startswith("fatal error: concurrent map"), race
+lines = open(sys.argv[3]).read().splitlines()
+for side in race["sides"]:
+    assert side["file"].endswith("structfield/main.go") and "// racer: " in lines[side["line"] - 1], side
+    assert side["operation"] in lines[side["line"] - 1].split("racer:")[1], side' \
+    "$DIR/verify.json" "$SOURCE_DIR/docs/verify.schema.json" "$SOURCE_DIR/tests/programs/structfield/main.go"
+}
+
+@test "verify finds no race where a lock is held, says what met, and exits 0" {
+  run --separate-stderr "$MAPCRASH" verify --runs 2 --duration 2 --hold 5 -- "$DIR/healthylocks"
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"races     none in 2 runs"* ]]
+  [[ "$output" == *"2 after their time"* ]]
+  [[ "$output" == *"never overlapped, seen "*" times: map[string]int"* ]]
+  [[ "$output" == *"assign main.(*counter).add  "* ]]
+}
+
+@test "verify --against says which races are gone and which are new" {
+  run --separate-stderr "$MAPCRASH" verify --runs 2 --duration 2 --against "$DIR/structfield" -- "$DIR/healthylocks"
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"gone      in "*" of 2 runs before, in none now: map[uint32]string"* ]]
+  [[ "$output" == *"structfield printed in run "* ]]
+  run --separate-stderr "$MAPCRASH" verify --runs 2 --duration 2 --against "$DIR/healthylocks" -- "$DIR/structfield"
+  [ "$status" -eq 3 ]
+  [[ "$output" == *" (new): main.(*directory).names, map[uint32]string"* ]]
+}
+
+@test "verify writes annotations and SARIF, with paths from here" {
+  cd "$SOURCE_DIR"
+  run --separate-stderr "$MAPCRASH" verify --runs 2 --duration 10 --format github -- "$DIR/structfield"
+  echo "$output"
+  [ "$status" -eq 3 ]
+  [[ "$output" =~ ^"::error file=tests/programs/structfield/main.go,line="[0-9]+",title=concurrent use of a map::" ]]
+  "$MAPCRASH" verify --runs 2 --duration 10 --format sarif -- "$DIR/structfield" >"$DIR/sarif" || [ $? -eq 3 ]
+  python3 -c '
+import json, sys
+log = json.load(open(sys.argv[1]))
+run, = log["runs"]
+assert log["version"] == "2.1.0" and run["tool"]["driver"]["name"] == "mapcrash"
+rules = {rule["id"] for rule in run["tool"]["driver"]["rules"]}
+assert run["results"]
+for result in run["results"]:
+    assert result["ruleId"] in rules and result["message"]["text"]
+    for location in result["locations"] + result["relatedLocations"]:
+        place = location["physicalLocation"]
+        assert place["artifactLocation"]["uri"] == "tests/programs/structfield/main.go", place
+        assert place["region"]["startLine"] > 0' "$DIR/sarif"
+}
+
+@test "verify refuses what it cannot verify" {
+  run --separate-stderr "$MAPCRASH" verify -- go test ./...
+  [ "$status" -eq 64 ]
+  [[ "$stderr" == *"go test -c"* ]]
+  run --separate-stderr "$MAPCRASH" verify -- /bin/ls
+  [ "$status" -eq 2 ]
+  [ -n "$stderr" ]
+  run "$MAPCRASH" verify --format html -- "$DIR/healthylocks"
+  [ "$status" -eq 64 ]
+}
