@@ -7,11 +7,12 @@
 
 #include "base/nomem.h"
 #include "cli/command.h"
+#include "cli/generate.h"
 #include "cli/live.h"
 
 const struct option_spec option_specs[OPTION_COUNT] = {
 	[OPTION_HELP] = {"help", NULL, "this text"},
-	[OPTION_JSON] = {"json", NULL, "write JSON (docs/report.schema.json)"},
+	[OPTION_JSON] = {"json", NULL, "write JSON (schemas in docs/)"},
 	[OPTION_EXE] = {"exe", "FILE",
 			"the executable, where it is not at the path the core names"},
 	[OPTION_SYSROOT] = {"sysroot", "DIR", "put DIR before the paths that the core names"},
@@ -22,7 +23,9 @@ const struct option_spec option_specs[OPTION_COUNT] = {
 	[OPTION_EXIT_CODE] = {"exit-code", NULL,
 			      "exit 3 when a race or a corruption was found, else 0"},
 	[OPTION_ALL] = {"all", NULL, "leave nothing out, group nothing"},
-	[OPTION_CHECK] = {"check", NULL, "check counts, hashes, duplicates and growth"},
+	[OPTION_CHECK] = {"check", NULL,
+			  "check a map's counts, hashes, duplicates and growth; layout: the "
+			  "article's claims"},
 	[OPTION_LIMIT] = {"limit", "N", "show at most N; 0: all"},
 	[OPTION_LOG] = {"log", "FILE", "what Go printed, beside a core of the same crash"},
 	[OPTION_CRASH] = {"crash", "N",
@@ -238,7 +241,11 @@ int main(int argc, char **argv)
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
 	    strcmp(argv[1], "help") == 0) {
 		const struct command *c = argc > 2 ? command_find(argv[2]) : NULL;
-		if (c)
+		if (argc > 2 && strcmp(argv[2], "--man") == 0)
+			generate_man(stdout);
+		else if (argc > 2 && strcmp(argv[2], "--completion") == 0)
+			generate_completion(stdout);
+		else if (c)
 			print_help(stdout, c);
 		else
 			print_commands(stdout);
