@@ -420,9 +420,16 @@ static enum status describe_recorded(struct judge *j, const struct recorded *r, 
 			"detector's own write of it had begun, %llu ticks before the "
 			"check failed",
 			map, age);
+	if (r->how == RECORDED_ONLY)
+		return access_evidence(
+			a, err,
+			"recorded: its write of the same map 0x%llx ended %llu ticks before the "
+			"failed check was seen, and nobody else has written a map since the "
+			"detector last did: the flag that the check saw was its",
+			map, age);
 	return access_evidence(a, err,
 			       "recorded: its write of the same map 0x%llx ended %llu ticks before "
-			       "the check failed, and no other did",
+			       "the failed check was seen; others wrote maps meanwhile",
 			       map, age);
 }
 
@@ -494,7 +501,7 @@ static enum status fill_recorded_rest(struct judge *j, struct error *err)
 }
 
 /* The recorder's other side, if it has one. In flight, and overlapping with the detector's own write,
- * are proofs each by itself; a write that had just ended is one when nobody else was near. */
+ * are proofs each by itself; so is being the only one who can have set the flag. */
 static enum status judge_recorded(struct judge *j, bool *ret_done, struct error *err)
 {
 	struct verdict *v = j->verdict;
@@ -518,8 +525,7 @@ static enum status judge_recorded(struct judge *j, bool *ret_done, struct error 
 	if (!j->recorded_count)
 		return OK;
 	const struct recorded *best = &j->recorded[0];
-	bool proof = best->how != RECORDED_JUST_ENDED ||
-		     (j->recorded_count == 1 && !records->header.lost);
+	bool proof = best->how != RECORDED_JUST_ENDED;
 	v->grade = certain && proof ? GRADE_PROVEN : GRADE_LIKELY;
 	*ret_done = true;
 	if (fill_recorded(j, best, v->grade, err) != OK)

@@ -6,8 +6,9 @@
 #include "base/array.h"
 
 enum {
-	/* A write that ended longer ago than this before the freeze was not the one that the check
-	 * saw: 20,000 ticks are 5 to 10 us, the way from check to freeze takes 0.1. */
+	/* 5 to 10 us. From the check to the freeze it takes a tenth of that, or longer where a page of
+	 * code has to be brought in or another thread gets the processor: so this ranks, and proves
+	 * nothing. */
 	JUST_TICKS = 20000,
 };
 
@@ -40,9 +41,33 @@ bool recorded_checked_map(const struct records *records, uint64_t g, uint64_t *r
 	return true;
 }
 
+/*
+ * The one line whose write can have set the flag that the check saw, or NULL. The check came after the
+ * end of the detector's own last write, so whoever had set the flag was writing since then: that is
+ * this line if no other speaks of a write since, of any map and of any goroutine, dead ones too.
+ */
+static const struct record *only_writer(const struct records *records, const struct record *own)
+{
+	uint64_t since = own && own->state == RECORD_DONE ? own->clear : 0;
+	const struct record *only = NULL;
+	if (records->header.lost)
+		return NULL;
+	for (size_t i = 0; i < records->count; i++) {
+		const struct record *r = &records->list[i];
+		if (r->g == records->header.detector_g ||
+		    (r->state == RECORD_DONE && r->clear < since))
+			continue;
+		if (only)
+			return NULL;
+		only = r;
+	}
+	return only;
+}
+
 /* How a line of another goroutine on the same map stands to the freeze. */
 static bool judge_record(const struct records *records, const struct record *own,
-			 const struct record *record, struct recorded *ret)
+			 const struct record *only, const struct record *record,
+			 struct recorded *ret)
 {
 	const struct records_header *h = &records->header;
 	bool times = h->flags & RECORDS_TIMES;
@@ -62,8 +87,8 @@ static bool judge_record(const struct records *records, const struct record *own
 		ret->how = RECORDED_OVERLAPS;
 		return true;
 	}
-	ret->how = RECORDED_JUST_ENDED;
-	return ret->age < JUST_TICKS;
+	ret->how = record == only ? RECORDED_ONLY : RECORDED_JUST_ENDED;
+	return ret->how == RECORDED_ONLY || ret->age < JUST_TICKS;
 }
 
 static int best_first(const void *a, const void *b)
@@ -81,7 +106,7 @@ static int best_first(const void *a, const void *b)
 size_t recorded_find(const struct records *records, const struct goroutines *goroutines,
 		     uint64_t map, struct recorded ret[RECORDED_MAX])
 {
-	const struct record *own = own_record(records);
+	const struct record *own = own_record(records), *only = only_writer(records, own);
 	size_t count = 0;
 	if (!records->header.frozen)
 		return 0;
@@ -89,7 +114,7 @@ size_t recorded_find(const struct records *records, const struct goroutines *gor
 		const struct record *record = &records->list[i];
 		const struct goroutine *g = goroutines_by_g(goroutines, record->g);
 		if (record->map == map && record->g != records->header.detector_g && g &&
-		    g->id == record->goid && judge_record(records, own, record, &ret[count]))
+		    g->id == record->goid && judge_record(records, own, only, record, &ret[count]))
 			count++;
 	}
 	qsort(ret, count, sizeof(*ret), best_first);

@@ -5,8 +5,8 @@
  * The detector was inside its map function when the table froze. Another goroutine whose write of the
  * same map was in flight at that time overlaps with it, whatever locks the two may hold: that is
  * proven. A write that had ended by then overlaps if the detector's own write is known to have begun
- * before that; else only if it ended just before and was the only one: between the check and the freeze
- * lie a few instructions.
+ * before that; else if nobody else can have set the flag that the check saw. One that ended just before
+ * is likely to be what the check saw, but others may have come and gone since.
  */
 #ifndef VERDICT_RECORDED_H
 #define VERDICT_RECORDED_H
@@ -23,7 +23,8 @@
 enum recorded_how {
 	RECORDED_IN_FLIGHT, /* between set and clear as the table froze */
 	RECORDED_OVERLAPS, /* it ended after the detector's own write had begun */
-	RECORDED_JUST_ENDED, /* it ended just before the freeze, and no other did */
+	RECORDED_ONLY, /* it has ended, but nobody else wrote a map since the detector last did */
+	RECORDED_JUST_ENDED, /* it ended just before the freeze */
 };
 
 struct recorded {
@@ -32,7 +33,7 @@ struct recorded {
 	uint64_t age; /* ticks from its set, or from its end, to the freeze; 0 without times */
 };
 
-/* At most this many others are looked at: every one is a proof by itself. */
+/* At most this many others are looked at. */
 enum { RECORDED_MAX = 64 };
 
 /* The other writers of map at the freeze, best first; returns how many. Lines of goroutines that are
