@@ -208,11 +208,12 @@ static bool is_lock_entry(const struct lockflow *locks, uint64_t entry)
 /* The program's own function that a direct call leads to. */
 static bool own_callee(struct lockflow *locks, uint64_t entry, struct function *ret)
 {
-	struct source_frame source = {0};
+	struct source_frame source = {.file = "?"};
 	if (!pclntab_find(locks->rt->pclntab, entry, ret) || ret->entry != entry ||
-	    function_is_runtime(ret->name) ||
-	    !pclntab_line(locks->rt->pclntab, ret, entry, &source.file, &source.line))
+	    function_is_runtime(ret->name))
 		return false;
+	/* Where the table has no file, it is nobody's: as if it were the program's own. */
+	(void)pclntab_line(locks->rt->pclntab, ret, entry, &source.file, &source.line);
 	source.function = ret->name;
 	return !library_has(locks->library, &source);
 }
