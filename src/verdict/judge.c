@@ -263,7 +263,6 @@ static enum status fill_locks(struct judge *j, const struct frames *frames, cons
 			      struct access *a, struct error *err)
 {
 	struct lock_way way = {
-		.goroutine = s ? &s->goroutine : &j->crash.goroutine,
 		.frames = frames,
 		.first = (s ? s->call.frame : j->call.frame) + 1,
 		.is_now = true,
@@ -456,8 +455,7 @@ static enum status fill_recorded(struct judge *j, const struct recorded *r, enum
 	/* Once the table is frozen a writer stays in the call that its line speaks of. */
 	if (status == OK && live && r->record->state == RECORD_IN_FLIGHT &&
 	    map_call_of_stack(j->rt, frames.list, frames.count, &call)) {
-		struct lock_way way = {
-			.goroutine = g, .frames = &frames, .first = call.frame + 1, .is_now = true};
+		struct lock_way way = {.frames = &frames, .first = call.frame + 1, .is_now = true};
 		if (!v->map.has_header && call.has_type)
 			take_map(j, call.type.value, j->recorded_map);
 		status = access_key(j->rt, &call, &a->key, err);

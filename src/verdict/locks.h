@@ -10,23 +10,10 @@
 #define VERDICT_LOCKS_H
 
 #include "base/error.h"
-#include "go/frames.h"
 #include "go/lockflow.h"
 #include "maps/owner.h"
-#include "verdict/search.h"
 #include "verdict/verdict.h"
-
-/* How a side got to its access. */
-struct lock_way {
-	const struct goroutine *goroutine;
-	const struct frames *frames; /* its whole stack */
-	size_t first; /* the innermost frame that is outside of the map call, or leads to the write */
-	bool is_now; /* it stands in the map call now */
-	/* else the write that it can have done, as in struct suspect: */
-	uint64_t write_at;
-	const uint64_t *via;
-	unsigned via_count;
-};
+#include "verdict/way.h"
 
 /* Fills in the locks of a, held ones first, then those that stand in the struct that owns the map (owner
  * NULL: not known). What cannot be told is left out, and locks_known says so. */

@@ -10,11 +10,14 @@
 #include "maps/code.h"
 #include "maps/owner.h"
 #include "verdict/reach.h"
+#include "verdict/way.h"
 
 /* Functions that are decoded for that, in one search: bounds the time on huge programs. */
 enum { CALL_FUNCTIONS_MAX = 4000 };
 /* Sites whose map's owner is asked for: the code of each function is followed for it. */
 enum { OWNED_SITES_MAX = 200 };
+/* Frames that a site's map is followed over: its own, and its callers. */
+enum { SITE_CALLERS_MAX = 4 };
 /* Direct callees of one function that are followed. */
 enum { CALLEES_MAX = 256 };
 
@@ -251,16 +254,31 @@ static bool is_next_call(struct runtime *rt, const struct function *fn, uint64_t
 	return true;
 }
 
+/* The map that the write site in frame number i's function was given when it was last run, where the frame
+ * still tells it. */
+static bool map_of_site(struct search *s, size_t i, const struct map_site *site, uint64_t *ret)
+{
+	AUTO_STEPS struct steps *steps = NULL;
+	struct frames near = s->frames;
+	struct lock_way way = {.frames = &near, .first = i, .write_at = site->call};
+	if (near.count > i + SITE_CALLERS_MAX)
+		near.count = i + SITE_CALLERS_MAX;
+	if (site->callee.map_word < 0 || steps_new(s->rt, &way, &steps, NULL) != OK ||
+	    !steps->count || !step_open(steps, &steps->list[0]))
+		return false;
+	flow_id id = dataflow_argument(steps->list[0].flow, &steps->list[0].state,
+				       (unsigned)site->callee.map_word);
+	return step_value(steps, 0, id, ret);
+}
+
 /* What the write site in frame number i's function says, with the stack's own values at hand. */
 static void weigh_site(struct search *s, size_t i, const struct map_site *site,
 		       struct suspect *suspect)
 {
-	struct argument map;
+	uint64_t map;
 	const struct frame *frame = &s->frames.list[i];
-	bool known = site->callee.map_word >= 0 &&
-		     call_argument(s->rt, &frame->function, site->call, s->frames.list,
-				   s->frames.count, i, (unsigned)site->callee.map_word, &map);
-	if (known && map.value != s->map.addr)
+	bool known = map_of_site(s, i, site, &map);
+	if (known && map != s->map.addr)
 		return; /* another map of this type, or one that it held then: no evidence */
 	enum suspect_level level = known ? SUSPECT_WRITES : SUSPECT_TYPE;
 	if (known && is_next_call(s->rt, &frame->function, site->next, frame->pc))
