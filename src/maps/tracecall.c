@@ -101,12 +101,24 @@ static void read_key(const struct trace_frame *f, const struct map_function *m,
 	call->key_len = m->key_form == KEY_STRING ? f->words[last] : 0;
 }
 
+/* As map_function_by_name. maps.clone, which is linked to a function of the runtime's, is given the map in
+ * an interface: type and map. */
+static bool find_map_function(const char *name, struct map_function *ret)
+{
+	static const struct map_function clone = {OPERATION_CLONE, 0, 1, -1, -1, KEY_NONE};
+	if (strcmp(name, "maps.clone") != 0)
+		return map_function_by_name(name, ret);
+	*ret = clone;
+	return true;
+}
+
 bool trace_call_of_stack(const struct trace_frame *frames, size_t count, struct trace_call *ret)
 {
 	struct trace_call call = {0};
 	bool map_conflict = false, type_conflict = false, found = false, needs_caller = false;
 	size_t runtime = 0;
-	while (runtime < count && function_is_runtime(frames[runtime].function))
+	while (runtime < count && (function_is_runtime(frames[runtime].function) ||
+				   strcmp(frames[runtime].function, "maps.clone") == 0))
 		runtime++;
 	/* From the outermost frame in: the caller's call names operation and key. */
 	for (size_t i = runtime; i-- > 0;) {
@@ -121,7 +133,7 @@ bool trace_call_of_stack(const struct trace_frame *frames, size_t count, struct 
 			needs_caller |= inner->needs_caller;
 			if (call.operation == OPERATION_UNKNOWN && !call.has_function)
 				call.operation = inner->operation;
-		} else if (map_function_by_name(f->function, &m)) {
+		} else if (find_map_function(f->function, &m)) {
 			read_word(f, m.map_word, &map_conflict, &call.map);
 			read_word(f, m.type_word, &type_conflict, &call.type);
 			if (!call.has_function)

@@ -103,6 +103,9 @@ static bool is_library(const struct trace_frame *f)
 	if (!dot || !f->file || starts_with(f->function, "main.") ||
 	    (first_slash && first_dot < first_slash))
 		return false;
+	/* time.Sleep and maps.clone are the runtime's, under the names of those who call them. */
+	if (strstr(f->file, "/src/runtime/") || starts_with(f->file, "runtime/"))
+		return true;
 	const char *base = strrchr(f->file, '/');
 	size_t package = (size_t)(dot - f->function);
 	if (!base || (size_t)(base - f->file) < package)
