@@ -59,7 +59,8 @@ struct option_spec {
 extern const struct option_spec option_specs[OPTION_COUNT];
 
 /* A set of options, bit 1 << id. */
-#define OPTION(id) (1u << (id))
+#define OPTION(id) (UINT64_C(1) << (id))
+_Static_assert(OPTION_COUNT <= 64, "a set of options has 64 bits");
 /* What every command that opens a target takes. */
 #define OPTIONS_TARGET                                                                             \
 	(OPTION(OPTION_HELP) | OPTION(OPTION_JSON) | OPTION(OPTION_EXE) | OPTION(OPTION_SYSROOT) | \
@@ -67,7 +68,7 @@ extern const struct option_spec option_specs[OPTION_COUNT];
 
 /* What the command line said. Strings are argv's. */
 struct options {
-	uint32_t given; /* set of options */
+	uint64_t given; /* set of options */
 	const char *value[OPTION_COUNT]; /* the argument of each that takes one */
 	char **operands;
 	int operand_count;
@@ -81,7 +82,7 @@ struct command {
 	int (*run)(const struct options *options);
 	const char *operands; /* in the synopsis */
 	int operands_min, operands_max; /* OPERANDS_PROGRAM: a program and its arguments follow */
-	uint32_t options; /* set of those that it takes */
+	uint64_t options; /* set of those that it takes */
 	const char *summary; /* one line */
 	const char *details; /* more lines of help */
 };

@@ -9,9 +9,9 @@
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "go/pcinfo.h"
-#include "insn/insn.h"
 #include "maps/code.h"
 #include "probe/breakpoint.h"
+#include "probe/flip.h"
 
 /* A hit is written within microseconds of its time, unless its CPU is taken away meanwhile (a virtual
  * machine's are): by then all are there that can come before it. */
@@ -50,17 +50,6 @@ struct actor {
 	bool is_doubtful; /* hits were lost: its end may have been among them */
 };
 
-/* An instruction that wrote the byte, looked at once. */
-struct writer {
-	uint64_t end; /* address behind it: where a hit says that its thread stands */
-	struct function function; /* name NULL: not known */
-	bool has_insn;
-	struct insn insn;
-	char *text; /* NULL where there is no instruction */
-	bool in_map_function;
-	enum flag_site_kind change;
-};
-
 struct watch {
 	struct runtime *rt;
 	struct watch_map map;
@@ -79,15 +68,10 @@ struct watch {
 	struct actor *actors; /* sorted by g */
 	size_t actor_count, actor_cap;
 	uint64_t actors_seen;
-	struct writer **writers; /* some dozens at most: stores of map functions */
-	size_t writer_count, writer_cap;
+	struct flips flips;
 	bool has_value;
 	uint8_t value; /* of the byte, after the last event given out */
 };
-
-/* Stores that are looked at once each; memory that serves for something else now may be written by any
- * code, and what goes beyond has no instruction. */
-enum { WRITERS_MAX = 4096 };
 
 static uint64_t now(void)
 {
@@ -117,11 +101,7 @@ void watch_free(struct watch *w)
 		return;
 	breakpoints_free(w->breakpoints);
 	map_codes_done(&w->codes);
-	for (size_t i = 0; i < w->writer_count; i++) {
-		free(w->writers[i]->text);
-		free(w->writers[i]);
-	}
-	free(w->writers);
+	flips_done(&w->flips);
 	free(w->pending);
 	free(w->actors);
 	free(w);
@@ -210,16 +190,6 @@ enum status watch_start(struct watch *w, struct error *err)
 	return OK;
 }
 
-static const struct map_code *code_at(const struct watch *w, uint64_t pc)
-{
-	for (size_t i = 0; i < w->codes.count; i++) {
-		const struct map_code *code = &w->codes.list[i];
-		if (pc >= code->function.entry && pc < code->function.end)
-			return code;
-	}
-	return NULL;
-}
-
 enum { FUNCTION_TOP = 1 }; /* function.flag: TOPFRAME */
 
 /* The return addresses above a hit, by the function table's frame sizes, as far as its stack reaches. */
@@ -285,7 +255,7 @@ static void find_g(struct watch *w, const struct hit *hit, struct pending *p)
 {
 	uint64_t g = hit->regs.r[AMD64_R14];
 	bool is_read = g && g % 8 == 0 && read_g(w, g, p);
-	if (is_read ? p->goid != 0 : code_at(w, hit->regs.pc - 1) != NULL)
+	if (is_read ? p->goid != 0 : map_code_at(&w->codes, hit->regs.pc - 1) != NULL)
 		p->g = g;
 }
 
@@ -341,7 +311,9 @@ static int pending_order(const void *a, const void *b)
 static enum status collect(struct watch *w, struct error *err)
 {
 	/* what was given out makes room */
-	memmove(w->pending, w->pending + w->next, (w->count - w->next) * sizeof(*w->pending));
+	if (w->next)
+		memmove(w->pending, w->pending + w->next,
+			(w->count - w->next) * sizeof(*w->pending));
 	w->count -= w->next;
 	w->next = 0;
 	size_t before = w->count;
@@ -457,71 +429,6 @@ static void tell_who(struct watch *w, const struct pending *p, struct watch_even
 	event->who = actor->who;
 }
 
-/* Decodes fn's code up to the instruction that ends at pc. */
-static bool insn_before(struct runtime *rt, const struct function *fn, uint64_t pc,
-			struct insn *ret)
-{
-	size_t size = (size_t)(fn->end - fn->entry);
-	const uint8_t *code = memory_view(rt->target->memory, fn->entry, size);
-	if (!code || size > FLAGSITES_CODE_MAX)
-		return false;
-	for (size_t at = 0; at < size;) {
-		struct insn insn;
-		if (!insn_decode(rt->target->arch, code + at, size - at, fn->entry + at, &insn))
-			return false;
-		at += insn.length;
-		if (fn->entry + at == pc) {
-			*ret = insn;
-			return true;
-		}
-		if (fn->entry + at > pc)
-			return false;
-	}
-	return false;
-}
-
-/* An operand's low byte behind the instruction; false where that is not known. */
-static bool operand_byte(const struct insn_operand *operand, const struct regs *regs, uint8_t *ret)
-{
-	if (operand->kind == INSN_IMM) {
-		*ret = (uint8_t)operand->imm;
-		return true;
-	}
-	if (operand->kind != INSN_REG || operand->reg >= AMD64_RIP)
-		return false;
-	*ret = (uint8_t)(regs->r[operand->reg] >> (operand->high ? 8 : 0));
-	return true;
-}
-
-/* What insn left in the byte. Only stores of that one byte are followed: a map function makes no
- * others; what clears whole headers does. */
-static void tell_value(const struct insn *insn, struct watch_event *event)
-{
-	uint8_t operand;
-	if (insn->dst.kind != INSN_MEM || insn->dst.size != 1)
-		return;
-	if (insn->op == INSN_MOVE) {
-		event->has_new = operand_byte(&insn->src[0], &event->regs, &event->new);
-		return;
-	}
-	if (!event->has_old || !operand_byte(&insn->src[1], &event->regs, &operand))
-		return;
-	event->has_new = true;
-	switch (insn->op) {
-	case INSN_OR:
-		event->new = event->old | operand;
-		break;
-	case INSN_AND:
-		event->new = event->old &operand;
-		break;
-	case INSN_XOR:
-		event->new = event->old ^ operand;
-		break;
-	default:
-		event->has_new = false;
-	}
-}
-
 /* The callers as frames, for those who look for a place in them. */
 static void tell_site(struct watch *w, struct watch_event *event)
 {
@@ -546,54 +453,20 @@ static void tell_site(struct watch *w, struct watch_event *event)
 	event->site = frames_site(w->rt, &w->library, &frames);
 }
 
-/* The instruction that ends at pc; NULL when out of memory, or after too many. */
-static const struct writer *writer_at(struct watch *w, uint64_t pc)
-{
-	for (size_t i = 0; i < w->writer_count; i++)
-		if (w->writers[i]->end == pc)
-			return w->writers[i];
-	struct writer *writer = w->writer_count < WRITERS_MAX ? calloc(1, sizeof(*writer)) : NULL;
-	if (!writer || !ARRAY_PUSH(w->writers, w->writer_count, w->writer_cap, writer)) {
-		free(writer);
-		return NULL;
-	}
-	writer->end = pc;
-	writer->change = FLAG_OTHER;
-	if (!pclntab_find(w->rt->pclntab, pc - 1, &writer->function))
-		writer->function.name = NULL;
-	writer->has_insn = writer->function.name &&
-			   insn_before(w->rt, &writer->function, pc, &writer->insn);
-	if (!writer->has_insn)
-		return writer;
-	uint64_t addr = writer->insn.addr;
-	AUTO_TEXT struct text text = TEXT_INIT;
-	insn_text(w->rt->target->arch,
-		  memory_view(w->rt->target->memory, addr, writer->insn.length),
-		  writer->insn.length, addr, &text);
-	writer->text = text_take(&text);
-	const struct map_code *code = code_at(w, addr);
-	writer->in_map_function = code != NULL;
-	for (size_t i = 0; code && i < code->sites.count; i++) {
-		const struct flag_site *site = &code->sites.list[i];
-		if (site->addr == addr && site->kind != FLAG_CHECK)
-			writer->change = site->kind;
-	}
-	return writer;
-}
-
 static void tell_flip(struct watch *w, const struct pending *p, struct watch_event *event)
 {
-	const struct writer *writer = writer_at(w, p->regs.pc);
+	const struct flip *flip = flips_at(&w->flips, w->rt, &w->codes, p->regs.pc);
 	event->has_old = w->has_value;
 	event->old = w->value;
 	event->change = FLAG_OTHER;
-	if (writer && writer->has_insn) {
-		event->pc = writer->insn.addr;
-		event->function = writer->function;
-		event->instruction = writer->text;
-		event->in_map_function = writer->in_map_function;
-		event->change = writer->change;
-		tell_value(&writer->insn, event);
+	if (flip && flip->has_insn) {
+		event->pc = flip->insn.addr;
+		event->function = flip->function;
+		event->instruction = flip->text;
+		event->in_map_function = flip->in_map_function;
+		event->change = flip->change;
+		event->has_new =
+			flip_value(flip, &event->regs, event->has_old, event->old, &event->new);
 	}
 	if (event->change == FLAG_TOGGLE && event->has_new)
 		event->change = event->new ? FLAG_SET : FLAG_CLEAR;
@@ -607,7 +480,7 @@ static void tell_fatal(struct watch *w, const struct pending *p, struct watch_ev
 	event->holds_map = p->holds_map;
 	event->check = FLAG_CHECK_NONE;
 	for (size_t i = 0; i < p->caller_count && !event->in_map_function; i++) {
-		const struct map_code *code = code_at(w, p->callers[i] - 1);
+		const struct map_code *code = map_code_at(&w->codes, p->callers[i] - 1);
 		const struct flag_site *fatal =
 			code ? flagsites_fatal_at(&code->sites, p->callers[i]) : NULL;
 		if (!fatal)
