@@ -88,6 +88,11 @@ const struct command commands[] = {
 	 "bucket\n"
 	 "or group is shown with the words that the collector follows, or a struct (runtime.g,\n"
 	 "main.Cache). --check: what the article says of map memory, true or false here.\n"},
+	{"attach", attach_run, "PID", 1, 1, OPTIONS_LIVE | OPTION(OPTION_DURATION),
+	 "records a running process, and explains it when it dies of its maps",
+	 "The process stands still for some milliseconds, and again at the end: SIGINT, SIGTERM "
+	 "or\n"
+	 "--duration detaches, and it runs on as it was. Exit status 3: a crash was explained.\n"},
 	{"run", run_run, "[--] PROGRAM [ARGUMENT]...", 1, OPERANDS_PROGRAM, OPTIONS_LIVE,
 	 "runs a program under the recorder, and explains it when it dies of its maps",
 	 "Each map write of the program leaves a record, so that a crash shows both sides. The "

@@ -95,7 +95,7 @@ struct records_header {
 	uint64_t hold_next; /* no hold before this time stamp */
 	uint64_t hold_map; /* only this map; 0: any */
 	uint64_t hold_rest; /* ticks from the end of one hold to the next */
-	int64_t hold_time[2]; /* struct timespec of nanosleep */
+	int64_t hold_time[2]; /* struct timespec: how long a hold lasts */
 	uint64_t hold_until; /* no hold after this time stamp: who asked for them may be gone */
 	uint32_t hold_on; /* 0: holds are switched off */
 	uint8_t pad3[4];

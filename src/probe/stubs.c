@@ -110,6 +110,46 @@ static size_t emit_take_line(struct builder *b, unsigned line, uint64_t found)
 	return emit_jump(e);
 }
 
+/* Sleeps for header.hold_time. Until a time, not for one: of a sleep that signals interrupt more often
+ * than its slack of 50 us the rest would grow (Linux kernel/time/hrtimer.c, do_nanosleep), and a
+ * collector that wants to stop the world sends them that fast. */
+static void emit_sleep(struct builder *b)
+{
+	struct emit *e = &b->e;
+	emit_push(e, AMD64_RAX);
+	emit_push(e, AMD64_RAX);
+	emit_move_imm32(e, AMD64_RAX, SYS_clock_gettime);
+	emit_move_imm32(e, AMD64_RDI, CLOCK_MONOTONIC);
+	emit_move(e, AMD64_RSI, AMD64_RSP);
+	emit_syscall(e);
+	emit_load_at(e, AMD64_RDX, HEADER(hold_time));
+	emit_load(e, AMD64_RCX, AMD64_RSP, 0);
+	emit_add(e, AMD64_RCX, AMD64_RDX);
+	emit_load_at(e, AMD64_RDX, HEADER(hold_time) + 8);
+	emit_load(e, AMD64_RAX, AMD64_RSP, 8);
+	emit_add(e, AMD64_RAX, AMD64_RDX);
+	emit_move_imm32(e, AMD64_RDX, 1000000000);
+	emit_cmp_reg(e, AMD64_RAX, AMD64_RDX);
+	size_t within = emit_branch(e, EMIT_BELOW);
+	emit_add_imm(e, AMD64_RAX, -1000000000);
+	emit_add_imm(e, AMD64_RCX, 1);
+	emit_land(e, within);
+	emit_store(e, AMD64_RSP, 0, AMD64_RCX);
+	emit_store(e, AMD64_RSP, 8, AMD64_RAX);
+	/* clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, rsp, NULL) */
+	uint64_t again = emit_here(e);
+	emit_move_imm32(e, AMD64_RAX, SYS_clock_nanosleep);
+	emit_move_imm32(e, AMD64_RDI, CLOCK_MONOTONIC);
+	emit_move_imm32(e, AMD64_RSI, TIMER_ABSTIME);
+	emit_move(e, AMD64_RDX, AMD64_RSP);
+	emit_zero(e, AMD64_R10);
+	emit_syscall(e);
+	emit_cmp32_imm(e, AMD64_RAX, -4 /* EINTR */);
+	emit_branch_back(e, EMIT_EQUAL, again);
+	emit_pop(e, AMD64_RAX);
+	emit_pop(e, AMD64_RAX);
+}
+
 /*
  * Behind the instructions that set the flag: keeps the goroutine there for a while with the flag set,
  * so that another one that comes to the same map runs into Go's own check. Only where another
@@ -117,8 +157,8 @@ static size_t emit_take_line(struct builder *b, unsigned line, uint64_t found)
  */
 static void emit_hold(struct builder *b, const struct plan_site *site)
 {
-	static const uint8_t saved[] = {AMD64_RAX, AMD64_RCX, AMD64_RDX,
-					AMD64_RSI, AMD64_RDI, AMD64_R11};
+	static const uint8_t saved[] = {AMD64_RAX, AMD64_RCX, AMD64_RDX, AMD64_RSI,
+					AMD64_RDI, AMD64_R10, AMD64_R11};
 	struct emit *e = &b->e;
 	size_t out[7], n = 0;
 	uint64_t last = b->how->table + records_last_offset(b->how->line_bits);
@@ -153,20 +193,7 @@ static void emit_hold(struct builder *b, const struct plan_site *site)
 	emit_lock_cmpxchg32_at(e, HEADER(holder), AMD64_RCX);
 	out[n++] = emit_branch(e, EMIT_NOT_EQUAL);
 	emit_lock_inc32_at(e, HEADER(holds));
-	/* nanosleep(rsp, rsp): what is left after a signal is slept again */
-	emit_load_at(e, AMD64_RAX, HEADER(hold_time) + 8);
-	emit_push(e, AMD64_RAX);
-	emit_load_at(e, AMD64_RAX, HEADER(hold_time));
-	emit_push(e, AMD64_RAX);
-	uint64_t again = emit_here(e);
-	emit_move_imm32(e, AMD64_RAX, SYS_nanosleep);
-	emit_move(e, AMD64_RDI, AMD64_RSP);
-	emit_move(e, AMD64_RSI, AMD64_RSP);
-	emit_syscall(e);
-	emit_cmp32_imm(e, AMD64_RAX, -4 /* EINTR */);
-	emit_branch_back(e, EMIT_EQUAL, again);
-	emit_pop(e, AMD64_RAX);
-	emit_pop(e, AMD64_RAX);
+	emit_sleep(b);
 	emit_rdtsc(e);
 	emit_load_at(e, AMD64_RDX, HEADER(hold_rest));
 	emit_add(e, AMD64_RAX, AMD64_RDX);

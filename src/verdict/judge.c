@@ -581,7 +581,7 @@ static enum status judge_race(struct judge *j, struct error *err)
 	if (lockflow_new(j->rt, &j->library, &j->locks, err) != OK)
 		return FAILED;
 	if (!v->map.has_header)
-		return fill_detector(j, err);
+		return fill_detector(j, err) == OK ? judge_recorded(j, &recorded, err) : FAILED;
 	if (begin_search(j, err) != OK || judge_recorded(j, &recorded, err) != OK)
 		return FAILED;
 	if (!recorded && judge_searched(j, err) != OK)

@@ -163,9 +163,10 @@ enum status recorded_frames(struct runtime *rt, const struct records *records,
 		has_tail = find_tail(&live, record->callers, count, k, &tail);
 	struct function fn;
 	uint64_t site = record_site(records, record);
-	/* Still in that very call: the frame below the first caller is the map function's own. */
-	bool is_inside = has_tail && k == 0 && tail > 0 && pclntab_find(rt->pclntab, site, &fn) &&
-			 live.list[tail - 1].has_function &&
+	/* Still in that very call: nobody has let it go on, and the frame below the first caller is the
+	 * map function's own. */
+	bool is_inside = records->header.freeze == FREEZE_HELD && has_tail && k == 0 && tail > 0 &&
+			 pclntab_find(rt->pclntab, site, &fn) && live.list[tail - 1].has_function &&
 			 live.list[tail - 1].function.entry == fn.entry;
 	if (is_inside) {
 		*ret = live;

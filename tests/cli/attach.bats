@@ -1,0 +1,115 @@
+#!/usr/bin/env bats
+# The recorder on running processes, and races that are forced.
+
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+  export DIR="$BATS_FILE_TMPDIR"
+  for version in 1.22 1.27; do
+    for program in checked rare; do
+      "$SOURCE_DIR/tools/build-program" $version "$SOURCE_DIR/tests/live/$program" normal "$DIR/$version" >/dev/null
+    done
+  done
+}
+
+start() { # COMMAND...: runs it until it says that it is ready; sets pid
+  "$@" >"$DIR/output" 2>&1 3>&- &
+  pid=$!
+  until grep -q ready "$DIR/output"; do sleep 0.05; done
+}
+
+teardown() {
+  if [ -n "${pid-}" ]; then kill -KILL "$pid" 2>/dev/null || true; fi
+}
+
+ends_well() { # the program that start started finds its maps in order
+  kill -TERM "$pid"
+  wait "$pid"
+  grep -q '^ok ' "$DIR/output"
+}
+
+@test "a race that shows once in half an hour is forced within five seconds, and proven" {
+  for version in 1.22 1.27; do
+    run --separate-stderr timeout 5 "$MAPCRASH" run --hold 50 -- "$DIR/$version/rare"
+    echo "$status: $stderr"
+    [ "$status" -eq 2 ]
+    [[ "$stderr" == *"verdict   proven"*"rare/main.go:15"*"rare/main.go:15"* ]]
+  done
+}
+
+@test "attach forces it too, and exits 3" {
+  start "$DIR/1.27/rare"
+  run --separate-stderr timeout 10 "$MAPCRASH" attach --hold 50 "$pid"
+  echo "$stderr"
+  [ "$status" -eq 3 ]
+  [[ "$stderr" == *"stood still for "*"verdict   proven"* ]]
+  status=0
+  wait "$pid" || status=$?
+  [ "$status" -eq 2 ]
+}
+
+@test "a program that locks its maps is held and not harmed" {
+  for version in 1.22 1.27; do
+    start "$DIR/$version/checked"
+    run --separate-stderr "$MAPCRASH" attach --hold 3 --duration 3 "$pid"
+    [ "$status" -eq 0 ]
+    [[ "$stderr" == *detached* ]]
+    [[ "$stderr" != *verdict* ]]
+    ends_well
+  done
+}
+
+@test "attach and detach, or a killed mapcrash, leave the program running" {
+  start "$DIR/1.27/checked"
+  for _ in 1 2 3 4 5; do
+    "$MAPCRASH" attach --duration 0 "$pid"
+    "$MAPCRASH" attach "$pid" 2>"$DIR/attach" &
+    ours=$!
+    until grep -q recording "$DIR/attach"; do sleep 0.02; done
+    kill -KILL $ours
+    wait $ours || true
+  done
+  ends_well
+}
+
+@test "one process has one recorder, and one tracer" {
+  start "$DIR/1.27/checked"
+  "$MAPCRASH" attach "$pid" 2>"$DIR/attach" &
+  ours=$!
+  until grep -q recording "$DIR/attach"; do sleep 0.02; done
+  run --separate-stderr "$MAPCRASH" attach --duration 0 "$pid"
+  echo "$stderr"
+  [ "$status" -eq 2 ]
+  [[ "$stderr" == *"is recorded by process $ours already"* ]]
+  kill -INT $ours
+  wait $ours
+  grep -q detached "$DIR/attach"
+  strace -qq -p "$pid" -e trace=none 2>/dev/null 3>&- &
+  tracer=$!
+  until grep -q "^TracerPid:.$tracer" /proc/$pid/status; do sleep 0.05; done
+  run --separate-stderr "$MAPCRASH" attach --duration 0 "$pid"
+  kill $tracer
+  [ "$status" -eq 2 ]
+  [[ "$stderr" == *"already traced by $tracer"* ]]
+  ends_well
+}
+
+@test "holds are refused where they can force nothing" {
+  for way in "env GOMAXPROCS=1" "taskset -c 0"; do
+    run --separate-stderr $way "$MAPCRASH" run --hold 50 -- "$DIR/1.27/rare"
+    [ "$status" -eq 2 ]
+    [[ "$stderr" == *"holds force nothing"* ]]
+  done
+}
+
+@test "what cannot be attached to is refused in one line" {
+  sleep 100 3>&- &
+  pid=$!
+  run --separate-stderr "$MAPCRASH" attach "$pid"
+  [ "$status" -eq 2 ]
+  [[ "$stderr" == *"not a Go program"* ]]
+  run --separate-stderr "$MAPCRASH" attach 999999999
+  [ "$status" -eq 2 ]
+  run --separate-stderr "$MAPCRASH" attach hello
+  [ "$status" -eq 64 ]
+}
