@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/array.h"
+#include "go/stack.h"
 
 void timeline_done(struct timeline *t)
 {
@@ -207,7 +208,10 @@ enum status timeline_add(struct timeline *t, const struct watch_event *event,
 		return OK;
 	}
 	t->flips++;
-	if (!event->in_map_function)
+	/* growing a map, outside of the map functions proper, stores the byte as well */
+	bool is_growth = event->has_new && event->function.name &&
+			 function_is_runtime(event->function.name);
+	if (!event->in_map_function && !is_growth)
 		t->strange++;
 	if (event->change == FLAG_CLEAR) {
 		close_interval(t, row, event->time);

@@ -77,7 +77,7 @@ struct timeline {
 	size_t who_count, who_cap;
 	uint64_t flips, lost; /* changes seen, and changes known to be missed */
 	uint64_t writes; /* intervals, those that are not kept too */
-	uint64_t strange; /* changes by code that is no map function's */
+	uint64_t strange; /* changes by code that is not that of maps */
 	uint64_t end; /* ns that the watch lasted; from timeline_finish on */
 	bool cut; /* one of the limits was reached */
 	struct timeline_fatal fatal;

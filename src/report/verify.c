@@ -88,7 +88,7 @@ static void print_pairs(struct page *page, const struct trials *t)
 {
 	page_style(page, STYLE_BOLD, "exercised ");
 	page_printf(page,
-		    "%zu %s that write maps, %zu %s of them met on one map in two goroutines\n",
+		    "%zu %s seen writing maps, %zu %s of them met on one map in two goroutines\n",
 		    t->place_count, t->place_count == 1 ? "place" : "places", t->pair_count,
 		    t->pair_count == 1 ? "pair" : "pairs");
 	for (size_t i = 0; i < t->pair_count && i < PAIRS_MAX; i++) {

@@ -296,7 +296,7 @@ void watch_text_end(struct page *page, const struct timeline *t, enum watch_end 
 	if (t->strange)
 		page_style(page, STYLE_YELLOW,
 			   "          %" PRIu64
-			   " changes were not made by map functions: the memory "
+			   " changes were not made by the code of maps: the memory "
 			   "may serve for something else now\n",
 			   t->strange);
 	print_rows(page, t);

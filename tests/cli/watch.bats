@@ -67,6 +67,16 @@ teardown_file() {
   refuses "there is no map at" "$pid" "0x$(objdump -h "$DIR/healthylocks" | awk '$2 == ".text" {print $4}')"
   refuses "no map was found whose type or owner is map[int]float64" "$pid" 'map[int]float64'
   refuses "2 maps are called map[string]*unicode.RangeTable" "$pid" 'map[string]*unicode.RangeTable'
+  run bash -c 'ulimit -n 24; "$MAPCRASH" watch "$0" "map[string]int"' "$pid"
+  echo "$output"
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"raise the limit (ulimit -n)"* ]]
+  "$MAPCRASH" watch "$pid" 'map[string]int' >"$DIR/first" 3>&- &
+  first=$!
+  until [ -s "$DIR/first" ]; do sleep 0.05; done
+  refuses "no hardware breakpoint is free" "$pid" 'map[string]int'
+  kill "$first"
+  wait "$first" || true
   run "$MAPCRASH" watch --duration soon "$pid" 'map[string]int'
   [ "$status" -eq 64 ]
 }
