@@ -182,6 +182,16 @@ enum {
 
 struct gomap_extra;
 
+/* What a debugger needs to know of a map beyond Go's header. It stands in each map, for the heap is
+ * in every core, and a library's constants are not. The magic's digits are the version of what
+ * follows and of the encoding of writer, turn, site and bias. */
+#define GOMAP_MAGIC "gomap/01"
+enum { GOMAP_DESCRIPTOR_AT = 112 };
+struct gomap_descriptor {
+	char magic[8];
+	uint16_t size, writer, turn, site, bias, seed, shape, type; /* offsets in struct gomap */
+};
+
 /* A map. The first 48 bytes are Go's hmap (go1.19 to go1.23, runtime/map.go); a debugger that
  * reads Go's maps reads this one. Look, and change nothing. */
 struct gomap {
@@ -205,6 +215,7 @@ struct gomap {
 	struct gomap_seed seed;
 	uintptr_t mask; /* 2^B - 1 */
 	uintptr_t room; /* an insert at this count or above takes the slow way: growth, or all do */
+	struct gomap_descriptor descriptor; /* at GOMAP_DESCRIPTOR_AT */
 	struct gomap_shape shape;
 	const struct gomap_type *type;
 	struct gomap_allocator allocator;

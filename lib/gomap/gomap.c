@@ -9,6 +9,19 @@
 
 #include <stdlib.h>
 
+_Static_assert(offsetof(struct gomap, descriptor) == GOMAP_DESCRIPTOR_AT, "where debuggers look");
+
+static const struct gomap_descriptor descriptor = {
+	.size = sizeof(struct gomap),
+	.writer = offsetof(struct gomap, writer),
+	.turn = offsetof(struct gomap, turn),
+	.site = offsetof(struct gomap, site),
+	.bias = offsetof(struct gomap, bias),
+	.seed = offsetof(struct gomap, seed),
+	.shape = offsetof(struct gomap, shape),
+	.type = offsetof(struct gomap, type),
+};
+
 struct gomap *gomap_new(const struct gomap_type *type, size_t hint,
 			const struct gomap_allocator *allocator)
 {
@@ -27,6 +40,8 @@ struct gomap *gomap_new(const struct gomap_type *type, size_t hint,
 	m->shape = shape;
 	m->allocator = *allocator;
 	m->bias = GOMAP_BIAS_NONE;
+	m->descriptor = descriptor;
+	memcpy(m->descriptor.magic, GOMAP_MAGIC, sizeof(m->descriptor.magic));
 	table_set_B(m, table_B_for(hint));
 	random_seed(&m->seed);
 	m->hash0 = (uint32_t)m->seed.a;

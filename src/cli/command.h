@@ -97,6 +97,7 @@ int code_run(const struct options *options);
 int run_run(const struct options *options);
 int attach_run(const struct options *options);
 int check_run(const struct options *options);
+int lab_run(const struct options *options);
 int layout_run(const struct options *options);
 int writers_run(const struct options *options);
 int watch_run(const struct options *options);

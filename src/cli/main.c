@@ -81,6 +81,11 @@ const struct command commands[] = {
 	 "TARGET is an executable, or a PID: then the limits and the environment are that "
 	 "process's.\n"
 	 "Exit status 0: it would; 1: in part, and it says what to do; 2: it would not.\n"},
+	{"lab", lab_run, "[FOLDER]", 0, 1, OPTION(OPTION_HELP) | OPTION(OPTION_COLOR),
+	 "two threads write one map of libgomap, step by step, and its core is decoded",
+	 "No Go is needed. The core is left in FOLDER (lab-out unless given); where the kernel "
+	 "writes\n"
+	 "none, the dying process itself is read.\n"},
 	{"layout", layout_run, "TARGET [NAME]...", 1, 64,
 	 OPTIONS_TARGET | OPTION(OPTION_ALL) | OPTION(OPTION_CHECK),
 	 "the runtime's structs and maps' buckets as this binary has them",

@@ -3,6 +3,8 @@
 
 #include "cli/command.h"
 #include "cli/session.h"
+#include "maps/libgomap.h"
+#include "report/libgomap.h"
 #include "report/map.h"
 #include "verdict/verdict.h"
 
@@ -79,6 +81,24 @@ static bool choose_view(const struct options *options, struct map_view *ret)
 			     &ret->limit);
 }
 
+/* A map of the C library, which needs no Go around it. */
+static int show_libgomap(struct session *s, uint64_t addr, const struct map_view *view)
+{
+	struct libgomap m;
+	if (s->json || !view->entries || option_given(s->options, OPTION_CHECK)) {
+		fprintf(stderr,
+			"mapcrash map: a map of libgomap is shown as text with its entries; "
+			"--json, --check, --hex and --key are for Go's\n");
+		return EXIT_USAGE;
+	}
+	if (libgomap_open(s->target, &s->notes, addr, &m, &s->error) != OK)
+		return session_fail(s);
+	bool complete = libgomap_text(&s->page, &m, view->limit);
+	page_notes(&s->page, &s->notes);
+	int status = session_end(s);
+	return status == EXIT_SHOWN && !complete ? EXIT_GAPS : status;
+}
+
 int map_run(const struct options *options)
 {
 	AUTO_SESSION struct session s = {0};
@@ -90,7 +110,15 @@ int map_run(const struct options *options)
 		fprintf(stderr, "mapcrash map: not an address: %s\n", options->operands[1]);
 		return EXIT_USAGE;
 	}
-	int status = session_open_run(&s, options);
+	int status = session_begin(&s, options, stdout);
+	if (status != EXIT_SHOWN)
+		return status;
+	status = session_open_target(&s, options->operands[0]);
+	if (s.target && libgomap_is_at(s.target, addr))
+		return show_libgomap(&s, addr, &view);
+	if (status != EXIT_SHOWN)
+		return session_fail(&s);
+	status = session_need_run(&s);
 	if (status != EXIT_SHOWN)
 		return status;
 

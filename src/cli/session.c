@@ -86,11 +86,16 @@ int session_open(struct session *s, const struct options *options)
 int session_open_run(struct session *s, const struct options *options)
 {
 	int status = session_open(s, options);
-	if (status != EXIT_SHOWN || s->target->kind != TARGET_EXECUTABLE)
-		return status;
+	return status == EXIT_SHOWN ? session_need_run(s) : status;
+}
+
+int session_need_run(struct session *s)
+{
+	if (s->target->kind != TARGET_EXECUTABLE)
+		return EXIT_SHOWN;
 	(void)error_set(&s->error, ERROR_UNSUPPORTED,
 			"%.140s is an executable, which has not run: name a core of it, or a PID",
-			options->operands[0]);
+			s->options->operands[0]);
 	return session_fail(s);
 }
 

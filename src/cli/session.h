@@ -41,6 +41,8 @@ int session_open(struct session *s, const struct options *options);
 int session_open_target(struct session *s, const char *what);
 /* The same for what only a program that ran has, goroutines and maps: an executable is refused. */
 int session_open_run(struct session *s, const struct options *options);
+/* Whether the open target has run: EXIT_SHOWN, or the status to exit with, and said. */
+int session_need_run(struct session *s);
 /* Prints s->error as the reason why nothing could be shown; EXIT_NOTHING. */
 int session_fail(struct session *s);
 /* Closes the report: EXIT_SHOWN, or EXIT_GAPS where there are notes, or EXIT_NOTHING when the output

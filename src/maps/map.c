@@ -90,15 +90,14 @@ static void read_swiss(const struct layout *layout, const uint8_t *h, struct map
 				  h[layout->map.tombstone_possible];
 }
 
-enum status map_open(struct runtime *rt, uint64_t type, uint64_t addr, struct map *ret,
-		     struct error *err)
+static enum status read_header(struct runtime *rt, const struct map_type *type, uint64_t addr,
+			       struct map *ret, struct error *err)
 {
-	struct map map = {.addr = addr, .design = rt->swiss ? MAP_SWISS : MAP_HMAP};
-	if (type && type_read_map(rt, type, &map.type, err) != OK)
-		return error_prefix(err, "map type 0x%" PRIx64, type);
-	if (type && !map_type_fits(rt, &map.type, err))
-		return FAILED;
-
+	struct map map = {
+		.addr = addr,
+		.design = rt->swiss ? MAP_SWISS : MAP_HMAP,
+		.type = *type,
+	};
 	/* hmap is 48 or 56 bytes, Map is 48; a layout from DWARF may say anything. */
 	uint8_t header[256];
 	uint16_t size = rt->swiss ? rt->layout.map.size : rt->layout.hmap.size;
@@ -112,6 +111,25 @@ enum status map_open(struct runtime *rt, uint64_t type, uint64_t addr, struct ma
 		read_hmap(&rt->layout, header, &map);
 	*ret = map;
 	return OK;
+}
+
+enum status map_open(struct runtime *rt, uint64_t type, uint64_t addr, struct map *ret,
+		     struct error *err)
+{
+	struct map_type t = {0};
+	if (!type)
+		return read_header(rt, &t, addr, ret, err);
+	if (type_read_map(rt, type, &t, err) != OK)
+		return error_prefix(err, "map type 0x%" PRIx64, type);
+	return map_open_as(rt, &t, addr, ret, err);
+}
+
+enum status map_open_as(struct runtime *rt, const struct map_type *type, uint64_t addr,
+			struct map *ret, struct error *err)
+{
+	if (!map_type_fits(rt, type, err))
+		return FAILED;
+	return read_header(rt, type, addr, ret, err);
 }
 
 /*

@@ -46,6 +46,10 @@ struct map {
  * map_contradiction. */
 enum status map_open(struct runtime *rt, uint64_t type, uint64_t addr, struct map *ret,
 		     struct error *err);
+/* The same where the type is known from elsewhere. Of rt only its target, notes, design and the map
+ * layouts are used, and by the walk and map_contradiction no more. */
+enum status map_open_as(struct runtime *rt, const struct map_type *type, uint64_t addr,
+			struct map *ret, struct error *err);
 
 /* What in the header cannot be, in words ("B is 200: buckets would need ..."), in text; false when
  * nothing contradicts. Only what no interleaving of racing writers can bring about counts. */

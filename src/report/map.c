@@ -67,6 +67,14 @@ static void swiss_header(struct page *page, const struct map *m)
 	field(page, "clearSeq", "%" PRIu64, m->clear_seq);
 }
 
+void map_header_text(struct page *page, const struct map *map)
+{
+	if (map->design == MAP_HMAP)
+		hmap_header(page, map);
+	else
+		swiss_header(page, map);
+}
+
 static void check_text(struct page *page, const struct check_report *report)
 {
 	size_t found = report->count + report->dropped;
@@ -146,10 +154,7 @@ bool map_text(struct page *page, struct runtime *rt, const struct map *map,
 		    map->design == MAP_SWISS ? "Swiss map" : "bucket map");
 	page_text(page, rt->version.text);
 	fputc('\n', page->out);
-	if (map->design == MAP_HMAP)
-		hmap_header(page, map);
-	else
-		swiss_header(page, map);
+	map_header_text(page, map);
 	if (map_contradiction(rt, map, contradiction)) {
 		page_style(page, STYLE_RED, "  the header contradicts itself: ");
 		page_text(page, contradiction);

@@ -20,6 +20,9 @@ struct map_view {
 	uint64_t limit; /* on entries, and on buckets or groups; 0: none */
 };
 
+/* The header's fields, a line each. */
+void map_header_text(struct page *page, const struct map *map);
+
 /* false where entries could not be reached (noted). docs/map.schema.json describes the JSON. */
 bool map_text(struct page *page, struct runtime *rt, const struct map *map,
 	      const struct map_view *view);
