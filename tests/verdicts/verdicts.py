@@ -6,8 +6,8 @@ usage: verdicts.py [--versions 1.23,1.26] [--programs a,b] [--variant normal] [-
        verdicts.py --table DIR
 
 Prints one table: per grade how often there was such a verdict and how often its other side was right.
-Fails on a wrong proven, a wrong detector, a wrong map or a wrong cause. --results leaves what the table
-is made of in DIR, and --table makes one table of all that is there.
+Fails on a wrong proven, a wrong detector, a wrong map or owner, a wrong cause, and on wrong words about locks.
+--results leaves what the table is made of in DIR, and --table makes one table of all that is there.
 """
 import argparse
 import collections
@@ -154,6 +154,8 @@ def judge(outcome, truth, source, report, stderr):
         said = the_map.get("owner")
         outcome.owner = ("missing" if not said else
                          "right" if said.startswith(truth["owner"]) else f"wrong: {said}")
+        if outcome.owner.startswith("wrong"):
+            outcome.errors.append(f"owner {said}, in truth {truth['owner']}")
     if cause == "race":
         check_locks(outcome, truth, report)
     if not the_map.get("address"):
