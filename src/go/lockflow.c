@@ -6,6 +6,7 @@
 #include "base/array.h"
 #include "base/cleanup.h"
 #include "go/dataflow_internal.h"
+#include "go/lockways.h"
 
 /* Calls that are looked into for a lock that is taken for the caller: a helper of a helper. */
 enum { HELPER_DEPTH_MAX = 3 };
@@ -15,14 +16,6 @@ enum { FUNCTIONS_MAX = 8000 };
 enum { EFFECTS_MAX = 8, KEYS_MAX = 32 };
 /* Parts of the value that names a helper's lock in its caller. */
 enum { VALUE_DEPTH_MAX = 8 };
-
-enum lock_op {
-	LOCK_TAKE,
-	LOCK_TRY,
-	LOCK_GIVE,
-	LOCK_TAKE_MAYBE, /* by a helper, on some ways */
-	LOCK_GIVE_MAYBE,
-};
 
 /* What a function of sync does. Where the fast path of one is inlined, its slow path is called still, in
  * the function that it is inlined into: sync/mutex.go, sync/rwmutex.go, internal/sync/mutex.go. */
@@ -73,16 +66,6 @@ static const struct lock_function *lock_function_by_name(const char *name)
 	}
 	return NULL;
 }
-
-/* One instruction that changes what is held. */
-struct event {
-	uint64_t at;
-	enum lock_op op;
-	enum lock_kind kind;
-	bool read;
-	flow_id lock;
-	uint64_t shown; /* the call that it stands for in the source */
-};
 
 /* A call of a slow path. */
 struct slow_call {
@@ -432,142 +415,6 @@ static void match_slow_calls(struct dataflow *flow, struct events *events)
 	}
 }
 
-/* How a lock can stand, a bit each; a set of them is what the ways to one place add up to. */
-enum {
-	STAND_UNTOUCHED = 1,
-	STAND_HELD = 2,
-	STAND_BALANCED = 4, /* taken and given back */
-	STAND_GIVEN = 8, /* the caller's was given back */
-	STANDS = 4,
-};
-
-static unsigned stand_after_give(unsigned stand)
-{
-	return stand == STAND_HELD ? STAND_BALANCED : STAND_GIVEN;
-}
-
-/* Where a lock can stand behind the event when it stood so before. */
-static unsigned stand_after(const struct event *event, const struct event *key, unsigned stand)
-{
-	if (event->kind != key->kind || event->read != key->read)
-		return stand;
-	if (event->lock != key->lock) {
-		/* An unlock of we do not know what may have been of this one. */
-		bool may_be = (!event->lock || !key->lock) && event->op >= LOCK_GIVE &&
-			      event->op != LOCK_TAKE_MAYBE;
-		return may_be ? stand | stand_after_give(stand) : stand;
-	}
-	switch (event->op) {
-	case LOCK_TAKE:
-		return STAND_HELD;
-	case LOCK_TRY:
-	case LOCK_TAKE_MAYBE:
-		return stand | STAND_HELD;
-	case LOCK_GIVE:
-		return stand_after_give(stand);
-	case LOCK_GIVE_MAYBE:
-		return stand | stand_after_give(stand);
-	}
-	return stand;
-}
-
-/* The ways through a function, with how one lock can stand at each instruction. */
-struct ways {
-	struct dataflow *flow;
-	const struct events *events;
-	uint8_t *stands; /* sets, by offset of the instruction */
-	uint32_t *queue; /* offsets whose set has grown, as a ring */
-	uint8_t *queued;
-	size_t size, head, tail;
-	unsigned at_return; /* the set where the function returns */
-};
-
-static void ways_done(struct ways *ways)
-{
-	free(ways->stands);
-	free(ways->queue);
-	free(ways->queued);
-}
-#define AUTO_WAYS __attribute__((cleanup(ways_done)))
-
-static enum status ways_init(struct ways *ways, struct dataflow *flow, const struct events *events,
-			     struct error *err)
-{
-	const struct function *fn = dataflow_function(flow);
-	*ways = (struct ways){.flow = flow, .events = events};
-	ways->size = (size_t)(fn->end - fn->entry);
-	ways->stands = calloc(ways->size, 1);
-	ways->queued = calloc(ways->size, 1);
-	ways->queue = calloc(ways->size, sizeof(*ways->queue));
-	return ways->stands && ways->queued && ways->queue ? OK : error_nomem(err);
-}
-
-static void go_to(struct ways *ways, uint64_t addr, unsigned stands)
-{
-	uint64_t pos = addr - dataflow_function(ways->flow)->entry;
-	if (pos >= ways->size || (ways->stands[pos] | stands) == ways->stands[pos])
-		return;
-	ways->stands[pos] |= (uint8_t)stands;
-	if (ways->queued[pos])
-		return;
-	ways->queued[pos] = 1;
-	ways->queue[ways->tail++ % ways->size] = (uint32_t)pos;
-}
-
-/* Calls visit with all places where control goes behind the instruction. */
-static void each_next(struct dataflow *flow, const struct insn *insn,
-		      void (*visit)(struct ways *, uint64_t, unsigned), struct ways *ways,
-		      unsigned stands)
-{
-	const struct flow_edge *edges;
-	size_t count = dataflow_edges(flow, &edges);
-	if (insn->flow == INSN_NEXT || insn->flow == INSN_BRANCH ||
-	    (insn->flow == INSN_CALL && dataflow_returns(flow, insn)))
-		visit(ways, insn->addr + insn->length, stands);
-	if (insn->has_target && insn->flow != INSN_CALL)
-		visit(ways, insn->target, stands);
-	for (size_t i = 0; insn->flow == INSN_JUMP && !insn->has_target && i < count; i++)
-		if (edges[i].from == insn->addr)
-			visit(ways, edges[i].to, stands);
-}
-
-/* Follows the lock of key from an instruction on until nothing changes; each set can grow four times. */
-static void run(struct ways *ways, const struct event *key, uint64_t from)
-{
-	uint64_t entry = dataflow_function(ways->flow)->entry;
-	memset(ways->stands, 0, ways->size);
-	ways->at_return = 0;
-	ways->head = ways->tail = 0;
-	go_to(ways, from, STAND_UNTOUCHED);
-	while (ways->head < ways->tail) {
-		size_t pos = ways->queue[ways->head++ % ways->size];
-		struct insn insn;
-		unsigned before = ways->stands[pos], after = 0;
-		ways->queued[pos] = 0;
-		if (!dataflow_decode(ways->flow, entry + pos, &insn))
-			continue;
-		for (unsigned bit = 1; bit < 1U << STANDS; bit <<= 1) {
-			unsigned stand = before & bit;
-			for (size_t i = 0; stand && i < ways->events->count; i++) {
-				if (ways->events->list[i].at != insn.addr)
-					continue;
-				unsigned next = 0;
-				for (unsigned b = 1; b < 1U << STANDS; b <<= 1)
-					if (stand & b)
-						next |= stand_after(&ways->events->list[i], key, b);
-				stand = next;
-			}
-			after |= stand;
-		}
-		bool leaves = insn.flow == INSN_RETURN ||
-			      (insn.flow == INSN_JUMP && insn.has_target &&
-			       insn.target - entry >= ways->size);
-		if (leaves)
-			ways->at_return |= after;
-		each_next(ways->flow, &insn, go_to, ways, after);
-	}
-}
-
 static bool same_key(const struct event *a, const struct event *b)
 {
 	return a->lock == b->lock && a->kind == b->kind && a->read == b->read;
@@ -617,7 +464,7 @@ enum status lockflow_before(struct lockflow *locks, struct dataflow *flow, uint6
 	const struct function *fn = dataflow_function(flow);
 	unsigned keys = 0;
 	if (collect_events(locks, flow, HELPER_DEPTH_MAX, &events, err) != OK ||
-	    ways_init(&ways, flow, &events, err) != OK)
+	    ways_init(&ways, flow, events.list, events.count, err) != OK)
 		return FAILED;
 	if (pc - fn->entry >= ways.size)
 		return error_at(err, ERROR_NOT_FOUND, pc, "not in %.100s", fn->name);
@@ -628,7 +475,7 @@ enum status lockflow_before(struct lockflow *locks, struct dataflow *flow, uint6
 		if (keys++ == KEYS_MAX)
 			return error_at(err, ERROR_LIMIT, fn->entry, "%.100s uses too many locks",
 					fn->name);
-		run(&ways, key, fn->entry);
+		ways_run(&ways, key, fn->entry);
 		unsigned stands = ways.stands[pc - fn->entry];
 		if (!stands)
 			return error_at(err, ERROR_NOT_FOUND, pc, "no way leads there in %.100s",
@@ -646,19 +493,6 @@ enum status lockflow_before(struct lockflow *locks, struct dataflow *flow, uint6
 	*ret = holds;
 	holds = (struct lock_holds){0};
 	return OK;
-}
-
-bool lockflow_leads(struct dataflow *flow, uint64_t from, uint64_t to)
-{
-	AUTO_WAYS struct ways ways = {0};
-	static const struct events none;
-	const struct function *fn = dataflow_function(flow);
-	struct insn insn;
-	if (ways_init(&ways, flow, &none, NULL) != OK || to - fn->entry >= ways.size ||
-	    !dataflow_decode(flow, from, &insn))
-		return true; /* not known: as if it did */
-	run(&ways, NULL, from + insn.length);
-	return ways.stands[to - fn->entry] != 0;
 }
 
 unsigned lockflow_unfollowed(struct lockflow *locks, const struct function *fn, uint64_t pc)
@@ -759,13 +593,13 @@ static const struct known_function *summarize(struct lockflow *locks, const stru
 	struct known_function done = {0};
 	if (dataflow_new(locks->rt, fn, &flow, NULL) != OK ||
 	    collect_events(locks, flow, depth, &events, NULL) != OK ||
-	    ways_init(&ways, flow, &events, NULL) != OK) {
+	    ways_init(&ways, flow, events.list, events.count, NULL) != OK) {
 		done.effects[done.effect_count++] = (struct effect){.op = LOCK_TAKE_MAYBE};
 	} else {
 		for (size_t i = 0; i < events.count; i++) {
 			if (is_seen(&events, i))
 				continue;
-			run(&ways, &events.list[i], fn->entry);
+			ways_run(&ways, &events.list[i], fn->entry);
 			unsigned stands = ways.at_return;
 			/* A deferred call comes behind what is seen here. */
 			if ((stands & STAND_HELD) && defers_unlock(locks, fn))
