@@ -1,5 +1,6 @@
 #include "cli/log.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -33,7 +34,7 @@ bool log_is_text(const char *what)
 		return true;
 	if (!S_ISREG(st.st_mode))
 		return false;
-	ssize_t got = read(fd, head, sizeof(head));
+	ssize_t got = TEMP_FAILURE_RETRY(read(fd, head, sizeof(head)));
 	if (got <= 0)
 		return false;
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
