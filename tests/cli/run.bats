@@ -84,3 +84,15 @@ assert not report["notes"], report["notes"]' "$DIR/report.json" "$SOURCE_DIR/doc
   chmod u+s "$DIR/setuid"
   refused "setuid" "$DIR/setuid"
 }
+
+@test "the core of a recorded program is explained by the recorder's table" {
+  [ "$(cat /proc/sys/kernel/core_pattern)" = core ] || skip "kernel.core_pattern puts cores elsewhere"
+  [ "$(ulimit -Hc)" = unlimited ] || skip "the hard limit allows no core (ulimit -Hc)"
+  mkdir -p "$DIR/core"
+  (cd "$DIR/core" && ulimit -Sc unlimited &&
+    GOTRACEBACK=crash "$MAPCRASH" run --output "$DIR/core/report" -- "$DIR/1.26/structfield" 2>/dev/null) || true
+  ls "$DIR/core"
+  run "$MAPCRASH" explain "$DIR"/core/core*
+  echo "$output"
+  [[ "$output" == *"verdict   proven"*"recorded: its write of the same map"* ]]
+}

@@ -1,0 +1,297 @@
+/*
+ * The recorder's machine code: that it decodes to what was meant, and that it does what it should when it runs. It runs
+ * here, in this process, as a map function of our own would run it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <sys/mman.h>
+
+#include "insn/insn.h"
+#include "probe/emit.h"
+#include "probe/records.h"
+#include "probe/stubs.h"
+
+enum { CODE = 0x50000000, STUBS = 0x50200000, BITS = 4 };
+enum { GOID_AT = 160, MAP_FLAG = 8 };
+
+/* What Go 1.23 has at +0x75 and at +0x2c6 of mapassign_fast64: see plan.h. */
+static const uint8_t set_run[] = {0x0f, 0xb6, 0x4b, 0x08, 0x83, 0xf1, 0x04, 0x88, 0x4b, 0x08};
+static const uint8_t clear_run[] = {0x0f, 0xb6, 0x4b, 0x08, 0x83, 0xe1, 0xfb, 0x88, 0x4b, 0x08};
+
+struct fixture {
+	uint8_t *code, *stubs_memory;
+	struct records_header *table;
+	struct plan plan;
+	struct plan_site sites[2];
+	struct stubs stubs;
+	uint64_t g[64];
+	uint8_t map[64];
+};
+
+static void *map_fixed(uint64_t addr, size_t size)
+{
+	void *p = mmap((void *)(uintptr_t)addr, size, PROT_READ | PROT_WRITE | PROT_EXEC,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	assert_ptr_equal(p, (void *)(uintptr_t)addr);
+	return p;
+}
+
+/* A function of one argument, the map, which sets or clears the flag as Go does: g is in r14, the map
+ * in rbx, and there is a frame. */
+static void make_function(struct fixture *f, struct plan_site *site, uint64_t offset,
+			  const uint8_t *run, size_t n, enum plan_kind kind)
+{
+	struct emit e = {.buf = f->code + offset, .cap = 256, .addr = CODE + offset};
+	emit_push(&e, AMD64_RBP);
+	emit_move(&e, AMD64_RBP, AMD64_RSP);
+	emit_push(&e, AMD64_RBX);
+	emit_push(&e, AMD64_R14);
+	emit_move(&e, AMD64_RBX, AMD64_RDI);
+	emit_move(&e, AMD64_R14, AMD64_RSI);
+	*site = (struct plan_site){
+		.kind = kind, .addr = emit_here(&e), .map_reg = AMD64_RBX, .temp_reg = AMD64_RCX};
+	emit_bytes(&e, run, n);
+	site->end = emit_here(&e);
+	memcpy(site->original, run, n);
+	emit_move(&e, AMD64_RAX, AMD64_RCX);
+	emit_pop(&e, AMD64_R14);
+	emit_pop(&e, AMD64_RBX);
+	emit_pop(&e, AMD64_RBP);
+	emit_bytes(&e, "\xc3", 1);
+	assert_false(e.failed);
+}
+
+/* Where the goroutine's stack ends: beyond it no frame pointer is followed, and what is there may be
+ * none where this program is built without. */
+static uint64_t stack_end(void)
+{
+	return (uint64_t)(uintptr_t)__builtin_frame_address(0) + 64;
+}
+
+static void set_up(struct fixture *f, bool times, bool holds)
+{
+	memset(f, 0, sizeof(*f));
+	f->code = map_fixed(CODE, 4096);
+	f->stubs_memory = map_fixed(STUBS, STUBS_SIZE_MAX + records_size(BITS));
+	f->table = (struct records_header *)(f->stubs_memory + STUBS_SIZE_MAX);
+	make_function(f, &f->sites[0], 0, set_run, sizeof(set_run), PLAN_SET);
+	make_function(f, &f->sites[1], 512, clear_run, sizeof(clear_run), PLAN_CLEAR);
+	f->plan = (struct plan){.list = f->sites,
+				.count = 2,
+				.text = CODE,
+				.etext = CODE + 4096,
+				.goid_offset = GOID_AT};
+	struct stubs_options how = {.addr = STUBS,
+				    .table = STUBS + STUBS_SIZE_MAX,
+				    .line_bits = BITS,
+				    .times = times,
+				    .holds = holds};
+	assert_int_equal(stubs_build(&f->plan, &how, &f->stubs, NULL), OK);
+	memcpy(f->stubs_memory, f->stubs.bytes, f->stubs.size);
+	for (size_t i = 0; i < f->stubs.patch_count; i++) {
+		const struct patch *patch = &f->stubs.patches[i];
+		void *at = (void *)(uintptr_t)patch->addr;
+		assert_memory_equal(at, patch->old, PLAN_PATCH_SIZE);
+		memcpy(at, patch->new, PLAN_PATCH_SIZE);
+	}
+	f->g[1] = stack_end();
+	f->g[GOID_AT / 8] = 42;
+	memcpy(f->table->magic, RECORDS_MAGIC, RECORDS_MAGIC_SIZE);
+	f->table->line_bits = BITS;
+	f->table->size = records_size(BITS);
+	f->table->text = CODE;
+}
+
+static void tear_down(struct fixture *f)
+{
+	stubs_done(&f->stubs);
+	munmap(f->code, 4096);
+	munmap(f->stubs_memory, STUBS_SIZE_MAX + records_size(BITS));
+}
+
+typedef uint64_t map_function(void *map, void *g);
+
+static uint64_t call_set(struct fixture *f, void *g)
+{
+	return ((map_function *)(uintptr_t)CODE)(f->map, g);
+}
+
+static uint64_t call_clear(struct fixture *f, void *g)
+{
+	return ((map_function *)(uintptr_t)(CODE + 512))(f->map, g);
+}
+
+static struct records read_table(struct fixture *f)
+{
+	struct records records;
+	assert_int_equal(records_parse(f->table, records_size(BITS), &records, NULL), OK);
+	return records;
+}
+
+static void a_write_is_recorded_from_set_to_clear(void **state)
+{
+	(void)state;
+	struct fixture f;
+	set_up(&f, true, false);
+	f.map[MAP_FLAG] = 3;
+	assert_int_equal(call_set(&f, f.g) & 0xff, 7);
+	assert_int_equal(f.map[MAP_FLAG], 7);
+	struct records records = read_table(&f);
+	assert_int_equal(records.count, 1);
+	const struct record *r = &records.list[0];
+	assert_int_equal(r->g, (uint64_t)(uintptr_t)f.g);
+	assert_int_equal(r->goid, 42);
+	assert_int_equal(r->map, (uint64_t)(uintptr_t)f.map);
+	assert_int_equal(r->state, RECORD_IN_FLIGHT);
+	assert_int_equal(record_site(&records, r), f.sites[0].addr);
+	assert_true(r->set > 0 && r->clear == 0);
+	/* the first caller is this program's own code */
+	uint64_t here = (uint64_t)(uintptr_t)call_set;
+	assert_true(r->callers[0] > here && r->callers[0] < here + 256);
+	records_done(&records);
+	assert_int_equal(call_clear(&f, f.g) & 0xff, 3);
+	assert_int_equal(f.map[MAP_FLAG], 3);
+	records = read_table(&f);
+	assert_int_equal(records.list[0].state, RECORD_DONE);
+	assert_true(records.list[0].clear > records.list[0].set);
+	records_done(&records);
+	tear_down(&f);
+}
+
+static void a_full_table_counts_what_it_loses_and_sets_the_flag_all_the_same(void **state)
+{
+	(void)state;
+	struct fixture f;
+	enum { GOROUTINES = (1 << BITS) + RECORD_PROBES + 20 };
+	static uint64_t gs[GOROUTINES][64];
+	set_up(&f, false, false);
+	for (size_t i = 0; i < GOROUTINES; i++) {
+		gs[i][1] = stack_end();
+		gs[i][GOID_AT / 8] = i + 1;
+		f.map[MAP_FLAG] = 0;
+		call_set(&f, gs[i]);
+		assert_int_equal(f.map[MAP_FLAG], 4);
+		call_clear(&f, gs[i]);
+		assert_int_equal(f.map[MAP_FLAG], 0);
+	}
+	struct records records = read_table(&f);
+	assert_true(records.header.lost > 0);
+	assert_int_equal(records.count + records.header.lost, GOROUTINES);
+	records_done(&records);
+	tear_down(&f);
+}
+
+static void nothing_is_written_once_the_table_is_frozen(void **state)
+{
+	(void)state;
+	struct fixture f;
+	set_up(&f, true, false);
+	f.table->frozen = 1;
+	call_set(&f, f.g);
+	assert_int_equal(f.map[MAP_FLAG], 4);
+	struct records records = read_table(&f);
+	assert_int_equal(records.count, 0);
+	records_done(&records);
+	tear_down(&f);
+}
+
+static void a_clear_without_a_set_leaves_no_line(void **state)
+{
+	(void)state;
+	struct fixture f;
+	set_up(&f, true, true);
+	f.map[MAP_FLAG] = 4;
+	call_clear(&f, f.g);
+	assert_int_equal(f.map[MAP_FLAG], 0);
+	struct records records = read_table(&f);
+	assert_int_equal(records.count, 0);
+	records_done(&records);
+	tear_down(&f);
+}
+
+static void a_writer_is_held_only_after_another_one(void **state)
+{
+	(void)state;
+	struct fixture f;
+	static uint64_t other[64];
+	other[1] = stack_end();
+	set_up(&f, true, true);
+	f.table->hold_on = 1;
+	f.table->hold_until = UINT64_MAX;
+	f.table->hold_time[1] = 1000000;
+	call_set(&f, f.g);
+	call_set(&f, f.g);
+	assert_int_equal(f.table->holds, 0);
+	call_set(&f, other);
+	assert_int_equal(f.table->holds, 1);
+	assert_int_equal(f.table->holder, 0);
+	f.table->hold_map = 1;
+	call_set(&f, f.g);
+	assert_int_equal(f.table->holds, 1);
+	tear_down(&f);
+}
+
+static bool read_ours(void *context, uint64_t addr, uint64_t *ret)
+{
+	(void)context;
+	memcpy(ret, (void *)(uintptr_t)addr, 8);
+	return true;
+}
+
+/* At each instruction of each stub: the place is that of the original code, and the stack pointer that
+ * of the function, whatever the stub has pushed. */
+static void a_thread_in_a_stub_is_shown_where_it_would_be(void **state)
+{
+	(void)state;
+	struct fixture f;
+	set_up(&f, true, true);
+	uint64_t stack[32];
+	for (size_t i = 0; i < 32; i++)
+		stack[i] = 1000 + i;
+	struct stubs_index index;
+	memcpy(&index, f.stubs.bytes, sizeof(index));
+	assert_int_equal(index.count, 2);
+	for (size_t i = 0; i < index.count; i++) {
+		struct stub_info info;
+		memcpy(&info, f.stubs.bytes + sizeof(index) + i * sizeof(info), sizeof(info));
+		struct insn insn;
+		for (uint64_t at = info.start; at < info.end; at += insn.length) {
+			struct regs regs = {.arch = ARCH_AMD64, .pc = STUBS + at};
+			regs.sp = regs.r[AMD64_RSP] = (uint64_t)(uintptr_t)stack;
+			assert_true(insn_decode(ARCH_AMD64, f.stubs.bytes + at, info.end - at,
+						STUBS + at, &insn));
+			assert_true(stubs_settle(f.stubs.bytes, f.stubs.size, STUBS, read_ours,
+						 NULL, &regs));
+			assert_true(regs.pc >= f.sites[i].addr && regs.pc <= f.sites[i].end);
+			assert_true(regs.sp >= (uint64_t)(uintptr_t)stack &&
+				    regs.sp <= (uint64_t)(uintptr_t)(stack + 16));
+		}
+		/* the last instruction is the jump back: nothing is pushed there */
+		struct regs regs = {.arch = ARCH_AMD64, .pc = STUBS + info.end - 5};
+		regs.sp = (uint64_t)(uintptr_t)stack;
+		assert_true(
+			stubs_settle(f.stubs.bytes, f.stubs.size, STUBS, read_ours, NULL, &regs));
+		assert_int_equal(regs.sp, (uint64_t)(uintptr_t)stack);
+		assert_int_equal(regs.pc, f.sites[i].end);
+	}
+	tear_down(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_write_is_recorded_from_set_to_clear),
+		cmocka_unit_test(a_full_table_counts_what_it_loses_and_sets_the_flag_all_the_same),
+		cmocka_unit_test(nothing_is_written_once_the_table_is_frozen),
+		cmocka_unit_test(a_clear_without_a_set_leaves_no_line),
+		cmocka_unit_test(a_writer_is_held_only_after_another_one),
+		cmocka_unit_test(a_thread_in_a_stub_is_shown_where_it_would_be),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
