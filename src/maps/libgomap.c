@@ -131,8 +131,8 @@ enum status libgomap_open(struct target *target, struct notes *notes, uint64_t a
 {
 	/* "the same as Go's" means up to 1.23 */
 	static const struct go_version version = {.minor = 23, .text = "libgomap"};
-	uint8_t m[HEADER_MAX];
-	struct offsets o;
+	uint8_t m[HEADER_MAX] = {0};
+	struct offsets o = {0};
 	bool exact;
 	*ret = (struct libgomap){.rt = {.target = target, .notes = notes, .version = version},
 				 .elem = ""};
@@ -153,7 +153,7 @@ enum status libgomap_open(struct target *target, struct notes *notes, uint64_t a
 static bool append_string(const struct libgomap *m, const uint8_t *value, struct text *text)
 {
 	uint64_t ptr = load_u64(value), len = load_u64(value + 8);
-	uint8_t bytes[STRING_MAX];
+	uint8_t bytes[STRING_MAX] = {0}; /* empty strings have no bytes to read */
 	uint64_t n = len < STRING_MAX ? len : STRING_MAX;
 	if (n && memory_read(m->rt.target->memory, ptr, bytes, n, NULL) != OK) {
 		text_printf(text, "<unreadable 0x%" PRIx64 ">", ptr);
@@ -210,7 +210,7 @@ static bool append_number(const char *type, const uint8_t *value, uint64_t size,
 static bool append_value(const struct libgomap *m, const char *type, bool string, uint64_t addr,
 			 uint64_t size, struct text *text)
 {
-	uint8_t value[VALUE_MAX];
+	uint8_t value[VALUE_MAX] = {0};
 	uint64_t n = size < VALUE_MAX ? size : VALUE_MAX;
 	if (n && memory_read(m->rt.target->memory, addr, value, n, NULL) != OK) {
 		text_printf(text, "<unreadable 0x%" PRIx64 ">", addr);
