@@ -50,6 +50,7 @@ static enum status read_all(struct runtime *rt, struct error *err)
 		return error_set(err, ERROR_UNSUPPORTED, "no layout of the runtime of %s is known",
 				 rt->version.text);
 	rt->layout = *layout;
+	layout_from_types(rt);
 	if (!rt->layout_exact)
 		notes_add(rt->notes, "go", 0,
 			  "%s is newer than what this program knows; the layouts of %s are used",
