@@ -118,6 +118,15 @@ static enum status find_executable(struct target *t, const struct target_options
 	return OK;
 }
 
+/* Opening it is not all: for want of memory, or of sense in its sections, libelf may refuse. */
+static void note_unread_elf(struct executable *exe, struct notes *notes)
+{
+	if (!executable_elf(exe))
+		notes_add(notes, "target", 0,
+			  "libelf cannot read %.160s: its sections, symbols and DWARF are not used",
+			  executable_path(exe));
+}
+
 /* Whether t->exe is the program of image, and where it lies. */
 static enum status match_executable(struct target *t, const struct target_options *options,
 				    const struct image *image, struct notes *notes,
@@ -127,10 +136,7 @@ static enum status match_executable(struct target *t, const struct target_option
 		return error_set(err, ERROR_MISMATCH,
 				 "%.100s is for another machine than the target",
 				 executable_path(t->exe));
-	if (!executable_elf(t->exe))
-		notes_add(notes, "target", 0,
-			  "libelf cannot read %.160s: its sections, symbols and DWARF are not used",
-			  executable_path(t->exe));
+	note_unread_elf(t->exe, notes);
 	return image_match(image, t->exe, options->force_exe, notes, &t->bias, err);
 }
 
@@ -246,12 +252,13 @@ static enum status open_process(struct target *t, pid_t pid, const struct target
 }
 
 static enum status open_executable_target(struct target *t, int fd, uint64_t size,
-					  struct error *err)
+					  struct notes *notes, struct error *err)
 {
 	t->kind = TARGET_EXECUTABLE;
 	if (executable_open_fd(fd, size, t->path, &t->exe, err) != OK)
 		return FAILED;
 	t->arch = executable_arch(t->exe);
+	note_unread_elf(t->exe, notes);
 	return lay_executable(t, LAY_ALL, err);
 }
 
@@ -280,7 +287,7 @@ static enum status open_file(struct target *t, int fd, uint64_t size,
 		return error_prefix(err, "%.160s", t->path);
 	if (header.type == ET_CORE)
 		return open_core(t, TAKE_FD(owned), size, options, notes, err);
-	return open_executable_target(t, fd, size, err);
+	return open_executable_target(t, fd, size, notes, err);
 }
 
 /* The number that text is, or 0. */

@@ -79,8 +79,10 @@ static enum status add_crash(struct log_reader *r, const struct log_crash_text *
 	}
 	if (!result->crashes) {
 		result->crashes = calloc(LOG_CRASHES_MAX, sizeof(*result->crashes));
-		if (!result->crashes)
+		if (!result->crashes) {
+			verdict_done(v);
 			return error_nomem(err);
+		}
 	}
 	struct log_crash *crash = &result->crashes[result->count];
 	*crash = (struct log_crash){.line = c->line,
