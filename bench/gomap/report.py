@@ -1,4 +1,4 @@
-"""Turns raw.csv of bench/gomap/run into a table (bench.md) and a bar chart a row (SVG)."""
+"""Turns raw.csv and shared.csv of bench/gomap/run into tables (bench.md) and a bar chart a row (SVG)."""
 import csv
 import sys
 from html import escape
@@ -26,7 +26,7 @@ def read(path):
 
 
 def chart(title, bars):
-    height, width, left = 24, 420, 90
+    height, width, left = 24, 420, 110
     most = max(value for _, value in bars) or 1
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 90}" '
@@ -43,6 +43,30 @@ def chart(title, bars):
     return "\n".join(lines + ["</svg>"]) + "\n"
 
 
+def read_shared(path):
+    best = {}
+    with open(path, newline="") as f:
+        for peer, threads, writes, rate in csv.reader(f):
+            key = (peer, int(threads), int(writes))
+            best[key] = max(best.get(key, 0), float(rate))
+    return best
+
+
+def shared_report(out):
+    best = read_shared(f"{out}/shared.csv")
+    peers = list(dict.fromkeys(peer for peer, _, _ in best))
+    cases = sorted({(threads, writes) for _, threads, writes in best})
+    lines = ["", "| M op/s at threads, writes | " + " | ".join(f"{t}, {w} %" for t, w in cases) + " |",
+             "|---|" + "---:|" * len(cases)]
+    for peer in peers:
+        lines.append(f"| {peer} | " + " | ".join(f"{best[peer, t, w]:.1f}" for t, w in cases) + " |")
+    for t, w in cases:
+        with open(f"{out}/shared-{t}-{w}.svg", "w") as f:
+            f.write(chart(f"shared: {t} thread{'s' * (t > 1)}, {w} % writes (M op/s)",
+                          [(peer, best[peer, t, w]) for peer in peers]))
+    return lines
+
+
 def main():
     out, n, large = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     best = read(f"{out}/raw.csv")
@@ -53,6 +77,7 @@ def main():
     for peer in peers:
         cells = [best.get((row, sizes[row], peer)) for row in ROWS]
         lines.append(f"| {peer} | " + " | ".join("-" if c is None else f"{c:.1f}" for c in cells) + " |")
+    lines += shared_report(out)
     with open(f"{out}/bench.md", "w") as f:
         f.write("\n".join(lines) + "\n")
     for row, title in ROWS.items():
