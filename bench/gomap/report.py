@@ -59,11 +59,11 @@ def shared_report(out):
     lines = ["", "| M op/s at threads, writes | " + " | ".join(f"{t}, {w} %" for t, w in cases) + " |",
              "|---|" + "---:|" * len(cases)]
     for peer in peers:
-        lines.append(f"| {peer} | " + " | ".join(f"{best[peer, t, w]:.1f}" for t, w in cases) + " |")
+        lines.append(f"| {peer} | " + " | ".join(f"{best[peer, t, w]:.1f}" if (peer, t, w) in best else "-" for t, w in cases) + " |")
     for t, w in cases:
         with open(f"{out}/shared-{t}-{w}.svg", "w") as f:
             f.write(chart(f"shared: {t} thread{'s' * (t > 1)}, {w} % writes (M op/s)",
-                          [(peer, best[peer, t, w]) for peer in peers]))
+                          [(p, best[p, t, w]) for p in peers if (p, t, w) in best]))
     return lines
 
 
