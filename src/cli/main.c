@@ -59,6 +59,37 @@ const struct command commands[] = {
 	 "on. Of a log with several crashes the last one of a map is told, and all are listed; "
 	 "what a\n"
 	 "logger put around the lines is understood.\n"},
+	{"run", run_run, "[--] PROGRAM [ARGUMENT]...", 1, OPERANDS_PROGRAM, OPTIONS_LIVE,
+	 "runs a program under the recorder, and explains it when it dies of its maps",
+	 "Each map write of the program leaves a record, so that a crash shows both sides. The "
+	 "report\n"
+	 "goes to standard error after the program's own output (--json: to standard output); "
+	 "exit\n"
+	 "status, signals and files are the program's own.\n"},
+	{"attach", attach_run, "PID", 1, 1, OPTIONS_LIVE | OPTION(OPTION_DURATION),
+	 "records a running process, and explains it when it dies of its maps",
+	 "The process stands still for some milliseconds, and again at the end: SIGINT, SIGTERM "
+	 "or\n"
+	 "--duration detaches, and it runs on as it was. Exit status 3: a crash was explained.\n"},
+	{"verify", verify_run, "[--] PROGRAM [ARGUMENT]...", 1, OPERANDS_PROGRAM,
+	 OPTION(OPTION_HELP) | OPTION(OPTION_JSON) | OPTION(OPTION_COLOR) | OPTION(OPTION_RUNS) |
+		 OPTION(OPTION_SEED) | OPTION(OPTION_HOLD) | OPTION(OPTION_DURATION) |
+		 OPTION(OPTION_AGAINST) | OPTION(OPTION_FORMAT),
+	 "tries to break a program's maps again and again, and says what was tried",
+	 "Each run keeps writers in their maps for a random while (--hold: at most so many ms, "
+	 "20). "
+	 "A\n"
+	 "run ends after 60 s (--duration). What the program prints is not shown. Exit status: 3 "
+	 "when\n"
+	 "a race was found, 0 when none was. For go test: go test -c, and verify what it makes.\n"},
+	{"watch", watch_run, "PID MAP", 2, 2,
+	 OPTIONS_TARGET | OPTION(OPTION_CHANGES) | OPTION(OPTION_DURATION) | OPTION(OPTION_SVG) |
+		 OPTION(OPTION_EXIT_CODE),
+	 "each change of a map's flag in a running process, and who made it",
+	 "MAP is the address of the map's header, as mapcrash maps shows it, or its type or owner\n"
+	 "where only one map has that. The process runs on, and is not harmed when the watch "
+	 "ends,\n"
+	 "in whatever way: Enter, a signal, --count, --duration, or the end of the process.\n"},
 	{"goroutines", goroutines_run, "TARGET", 1, 1,
 	 OPTIONS_TARGET | OPTION(OPTION_ALL) | OPTION(OPTION_LIMIT) | OPTION(OPTION_PPROF),
 	 "all goroutines with their stacks, identical ones grouped", ""},
@@ -76,35 +107,6 @@ const struct command commands[] = {
 	 "TARGET is an executable, a core or a PID. Without FUNCTION, the instructions of all map\n"
 	 "functions that touch the flag; --all: every instruction of them. FUNCTION is a name as\n"
 	 "linked, or its end: mapassign_fast64, maps.(*Map).Delete.\n"},
-	{"check", check_run, "TARGET", 1, 1, OPTIONS_TARGET | OPTION(OPTION_BINARY),
-	 "before it ships: would a crash of this binary be explainable?",
-	 "TARGET is an executable, or a PID: then the limits and the environment are that "
-	 "process's.\n"
-	 "Exit status 0: it would; 1: in part, and it says what to do; 2: it would not.\n"},
-	{"lab", lab_run, "[FOLDER]", 0, 1, OPTION(OPTION_HELP) | OPTION(OPTION_COLOR),
-	 "two threads write one map of libgomap, step by step, and its core is decoded",
-	 "No Go is needed. The core is left in FOLDER (lab-out unless given); where the kernel "
-	 "writes\n"
-	 "none, the dying process itself is read.\n"},
-	{"layout", layout_run, "TARGET [NAME]...", 1, 64,
-	 OPTIONS_TARGET | OPTION(OPTION_ALL) | OPTION(OPTION_CHECK),
-	 "the runtime's structs and maps' buckets as this binary has them",
-	 "TARGET is an executable, a core or a PID. NAME is a map type (map[string]int), whose "
-	 "bucket\n"
-	 "or group is shown with the words that the collector follows, or a struct (runtime.g,\n"
-	 "main.Cache). --check: what the article says of map memory, true or false here.\n"},
-	{"attach", attach_run, "PID", 1, 1, OPTIONS_LIVE | OPTION(OPTION_DURATION),
-	 "records a running process, and explains it when it dies of its maps",
-	 "The process stands still for some milliseconds, and again at the end: SIGINT, SIGTERM "
-	 "or\n"
-	 "--duration detaches, and it runs on as it was. Exit status 3: a crash was explained.\n"},
-	{"run", run_run, "[--] PROGRAM [ARGUMENT]...", 1, OPERANDS_PROGRAM, OPTIONS_LIVE,
-	 "runs a program under the recorder, and explains it when it dies of its maps",
-	 "Each map write of the program leaves a record, so that a crash shows both sides. The "
-	 "report\n"
-	 "goes to standard error after the program's own output (--json: to standard output); "
-	 "exit\n"
-	 "status, signals and files are the program's own.\n"},
 	{"writers", writers_run, "TARGET [TYPE|ADDRESS]", 1, 2,
 	 OPTIONS_TARGET | OPTION(OPTION_LIMIT),
 	 "the code that can write maps of a type, or that writes to an address",
@@ -115,25 +117,23 @@ const struct command commands[] = {
 	 "(0x...): the instructions that write there, as the code names it or as goroutines hold "
 	 "it\n"
 	 "now, in their registers and frames.\n"},
-	{"watch", watch_run, "PID MAP", 2, 2,
-	 OPTIONS_TARGET | OPTION(OPTION_CHANGES) | OPTION(OPTION_DURATION) | OPTION(OPTION_SVG) |
-		 OPTION(OPTION_EXIT_CODE),
-	 "each change of a map's flag in a running process, and who made it",
-	 "MAP is the address of the map's header, as mapcrash maps shows it, or its type or owner\n"
-	 "where only one map has that. The process runs on, and is not harmed when the watch "
-	 "ends,\n"
-	 "in whatever way: Enter, a signal, --count, --duration, or the end of the process.\n"},
-	{"verify", verify_run, "[--] PROGRAM [ARGUMENT]...", 1, OPERANDS_PROGRAM,
-	 OPTION(OPTION_HELP) | OPTION(OPTION_JSON) | OPTION(OPTION_COLOR) | OPTION(OPTION_RUNS) |
-		 OPTION(OPTION_SEED) | OPTION(OPTION_HOLD) | OPTION(OPTION_DURATION) |
-		 OPTION(OPTION_AGAINST) | OPTION(OPTION_FORMAT),
-	 "tries to break a program's maps again and again, and says what was tried",
-	 "Each run keeps writers in their maps for a random while (--hold: at most so many ms, "
-	 "20). "
-	 "A\n"
-	 "run ends after 60 s (--duration). What the program prints is not shown. Exit status: 3 "
-	 "when\n"
-	 "a race was found, 0 when none was. For go test: go test -c, and verify what it makes.\n"},
+	{"layout", layout_run, "TARGET [NAME]...", 1, 64,
+	 OPTIONS_TARGET | OPTION(OPTION_ALL) | OPTION(OPTION_CHECK),
+	 "the runtime's structs and maps' buckets as this binary has them",
+	 "TARGET is an executable, a core or a PID. NAME is a map type (map[string]int), whose "
+	 "bucket\n"
+	 "or group is shown with the words that the collector follows, or a struct (runtime.g,\n"
+	 "main.Cache). --check: what the article says of map memory, true or false here.\n"},
+	{"check", check_run, "TARGET", 1, 1, OPTIONS_TARGET | OPTION(OPTION_BINARY),
+	 "before it ships: would a crash of this binary be explainable?",
+	 "TARGET is an executable, or a PID: then the limits and the environment are that "
+	 "process's.\n"
+	 "Exit status 0: it would; 1: in part, and it says what to do; 2: it would not.\n"},
+	{"lab", lab_run, "[FOLDER]", 0, 1, OPTION(OPTION_HELP) | OPTION(OPTION_COLOR),
+	 "two threads write one map of libgomap, step by step, and its core is decoded",
+	 "No Go is needed. The core is left in FOLDER (lab-out unless given); where the kernel "
+	 "writes\n"
+	 "none, the dying process itself is read.\n"},
 	{0},
 };
 
