@@ -89,6 +89,8 @@ assert not report["notes"], report["notes"]' "$DIR/report.json" "$SOURCE_DIR/doc
   [ "$(cat /proc/sys/kernel/core_pattern)" = core ] || skip "kernel.core_pattern puts cores elsewhere"
   [ "$(ulimit -Hc)" = unlimited ] || skip "the hard limit allows no core (ulimit -Hc)"
   mkdir -p "$DIR/core"
+  # A sanitizer's own limit would be the program's as well.
+  export ASAN_OPTIONS=disable_coredump=0:${ASAN_OPTIONS:-}
   (cd "$DIR/core" && ulimit -Sc unlimited &&
     GOTRACEBACK=crash "$MAPCRASH" run --output "$DIR/core/report" -- "$DIR/1.26/structfield" 2>/dev/null) || true
   ls "$DIR/core"
