@@ -294,7 +294,13 @@ static void emit_set(struct builder *b, const struct plan_site *site, struct stu
 	size_t search = emit_branch(e, EMIT_NOT_EQUAL);
 	uint64_t found = emit_here(e);
 	emit_store32_imm(e, line, LINE(state), RECORD_TORN);
-	emit_store(e, line, LINE(map), site->map_reg);
+	/* What finding the line may have changed lies on the stack: rdx, rax, line. */
+	unsigned map = site->map_reg;
+	if (map == AMD64_RAX || map == AMD64_RDX) {
+		emit_load(e, AMD64_RAX, AMD64_RSP, map == AMD64_RAX ? 8 : 0);
+		map = AMD64_RAX;
+	}
+	emit_store(e, line, LINE(map), map);
 	emit_load(e, AMD64_RAX, AMD64_R14, b->plan->goid_offset);
 	emit_store(e, line, LINE(goid), AMD64_RAX);
 	emit_store32_imm(e, line, LINE(site), (uint32_t)(site->addr - b->plan->text));

@@ -5,6 +5,9 @@
 #include "base/array.h"
 #include "go/stack.h"
 
+/* ns; a process that dies of a check takes longer than this to print so. */
+enum { LATE_NS = 1000000 };
+
 void timeline_done(struct timeline *t)
 {
 	free(t->intervals);
@@ -170,6 +173,7 @@ static void add_fatal(struct timeline *t, size_t row, const struct watch_event *
 		.time = event->time,
 		.row = row,
 		.check = event->check,
+		.holds_map = event->holds_map,
 		.site = event->site,
 		.operation = event->operation,
 		.own = t->rows[row].open,
@@ -191,6 +195,19 @@ static void add_fatal(struct timeline *t, size_t row, const struct watch_event *
 			     : event->check == FLAG_CHECK_EXIT ? own != NULL
 							       : false;
 	f->of_this_map = event->holds_map && is_consistent;
+}
+
+/* The processor reports a store a while after it was done, up to some ten microseconds later on a virtual
+ * machine: so a check can fail before we are told of the very first write that made it fail. */
+static void name_late_other(struct timeline *t, size_t row)
+{
+	struct timeline_fatal *f = &t->fatal;
+	uint64_t start = t->intervals[t->rows[row].last - 1].start;
+	if (!f->seen || f->other || f->own || !f->holds_map || f->check != FLAG_CHECK_ENTRY ||
+	    row == f->row || t->gap_count || start - f->time > LATE_NS)
+		return;
+	f->other = t->rows[row].last;
+	f->of_this_map = true;
 }
 
 enum status timeline_add(struct timeline *t, const struct watch_event *event,
@@ -218,7 +235,9 @@ enum status timeline_add(struct timeline *t, const struct watch_event *event,
 	} else if (event->change == FLAG_SET) {
 		/* its clearing was not seen: it panicked meanwhile (a key that cannot be hashed) */
 		close_interval(t, row, event->time);
-		return open_interval(t, row, event, ret, err);
+		if (open_interval(t, row, event, ret, err) != OK)
+			return FAILED;
+		name_late_other(t, row);
 	}
 	return OK;
 }

@@ -50,6 +50,7 @@ struct timeline_fatal {
 	uint64_t time;
 	size_t row; /* of the goroutine that died */
 	enum flag_check_role check;
+	bool holds_map; /* it had the map's address at hand */
 	bool of_this_map; /* the flag's changes and what the goroutine held agree that it died of a
 			     check of this map */
 	struct site site;

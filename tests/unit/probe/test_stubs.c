@@ -22,6 +22,8 @@ enum { GOID_AT = 160, MAP_FLAG = 8 };
 
 /* What Go 1.23 has at +0x75 and at +0x2c6 of mapassign_fast64: see plan.h. */
 static const uint8_t set_run[] = {0x0f, 0xb6, 0x4b, 0x08, 0x83, 0xf1, 0x04, 0x88, 0x4b, 0x08};
+/* And 1.26 at +0x4f of (*Map).Clear, with the map in rax; its offset put where ours is. */
+static const uint8_t set_run_rax[] = {0x0f, 0xb6, 0x48, 0x08, 0x83, 0xf1, 0x04, 0x88, 0x48, 0x08};
 static const uint8_t clear_run[] = {0x0f, 0xb6, 0x4b, 0x08, 0x83, 0xe1, 0xfb, 0x88, 0x4b, 0x08};
 
 struct fixture {
@@ -42,20 +44,20 @@ static void *map_fixed(uint64_t addr, size_t size)
 	return p;
 }
 
-/* A function of one argument, the map, which sets or clears the flag as Go does: g is in r14, the map
- * in rbx, and there is a frame. */
+/* A function of two arguments, the map and g, which sets or clears the flag as Go does: g is in r14, the
+ * map in map_reg, and there is a frame. */
 static void make_function(struct fixture *f, struct plan_site *site, uint64_t offset,
-			  const uint8_t *run, size_t n, enum plan_kind kind)
+			  const uint8_t *run, size_t n, enum plan_kind kind, unsigned map_reg)
 {
 	struct emit e = {.buf = f->code + offset, .cap = 256, .addr = CODE + offset};
 	emit_push(&e, AMD64_RBP);
 	emit_move(&e, AMD64_RBP, AMD64_RSP);
 	emit_push(&e, AMD64_RBX);
 	emit_push(&e, AMD64_R14);
-	emit_move(&e, AMD64_RBX, AMD64_RDI);
+	emit_move(&e, map_reg, AMD64_RDI);
 	emit_move(&e, AMD64_R14, AMD64_RSI);
 	*site = (struct plan_site){
-		.kind = kind, .addr = emit_here(&e), .map_reg = AMD64_RBX, .temp_reg = AMD64_RCX};
+		.kind = kind, .addr = emit_here(&e), .map_reg = map_reg, .temp_reg = AMD64_RCX};
 	emit_bytes(&e, run, n);
 	site->end = emit_here(&e);
 	memcpy(site->original, run, n);
@@ -74,14 +76,15 @@ static uint64_t stack_end(void)
 	return (uint64_t)(uintptr_t)__builtin_frame_address(0) + 64;
 }
 
-static void set_up(struct fixture *f, bool times, bool holds)
+static void set_up_with(struct fixture *f, bool times, bool holds, bool map_in_rax)
 {
 	memset(f, 0, sizeof(*f));
 	f->code = map_fixed(CODE, 4096);
 	f->stubs_memory = map_fixed(STUBS, STUBS_SIZE_MAX + records_size(BITS));
 	f->table = (struct records_header *)(f->stubs_memory + STUBS_SIZE_MAX);
-	make_function(f, &f->sites[0], 0, set_run, sizeof(set_run), PLAN_SET);
-	make_function(f, &f->sites[1], 512, clear_run, sizeof(clear_run), PLAN_CLEAR);
+	make_function(f, &f->sites[0], 0, map_in_rax ? set_run_rax : set_run, sizeof(set_run),
+		      PLAN_SET, map_in_rax ? AMD64_RAX : AMD64_RBX);
+	make_function(f, &f->sites[1], 512, clear_run, sizeof(clear_run), PLAN_CLEAR, AMD64_RBX);
 	f->plan = (struct plan){.list = f->sites,
 				.count = 2,
 				.text = CODE,
@@ -106,6 +109,11 @@ static void set_up(struct fixture *f, bool times, bool holds)
 	f->table->line_bits = BITS;
 	f->table->size = records_size(BITS);
 	f->table->text = CODE;
+}
+
+static void set_up(struct fixture *f, bool times, bool holds)
+{
+	set_up_with(f, times, holds, false);
 }
 
 static void tear_down(struct fixture *f)
@@ -160,6 +168,19 @@ static void a_write_is_recorded_from_set_to_clear(void **state)
 	records = read_table(&f);
 	assert_int_equal(records.list[0].state, RECORD_DONE);
 	assert_true(records.list[0].clear > records.list[0].set);
+	records_done(&records);
+	tear_down(&f);
+}
+
+static void the_map_is_recorded_from_a_register_that_the_stub_uses_too(void **state)
+{
+	(void)state;
+	struct fixture f;
+	set_up_with(&f, true, false, true);
+	assert_int_equal(call_set(&f, f.g) & 0xff, 4);
+	struct records records = read_table(&f);
+	assert_int_equal(records.count, 1);
+	assert_int_equal(records.list[0].map, (uint64_t)(uintptr_t)f.map);
 	records_done(&records);
 	tear_down(&f);
 }
@@ -287,6 +308,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_write_is_recorded_from_set_to_clear),
+		cmocka_unit_test(the_map_is_recorded_from_a_register_that_the_stub_uses_too),
 		cmocka_unit_test(a_full_table_counts_what_it_loses_and_sets_the_flag_all_the_same),
 		cmocka_unit_test(nothing_is_written_once_the_table_is_frozen),
 		cmocka_unit_test(a_clear_without_a_set_leaves_no_line),

@@ -150,6 +150,31 @@ static void a_check_at_entry_ran_into_who_has_the_flag_set(void **state)
 	timeline_done(&t);
 }
 
+static void a_first_write_may_be_told_of_after_the_check_that_it_made_fail(void **state)
+{
+	(void)state;
+	struct timeline t = {0};
+	die(&t, 100000, 1, FLAG_CHECK_ENTRY);
+	assert_false(t.fatal.of_this_map);
+	add(&t, 120000, 2, FLAG_SET);
+	assert_true(t.fatal.of_this_map);
+	assert_int_equal(t.fatal.other, 1);
+	timeline_done(&t);
+
+	/* but not for ever, and not where something was lost */
+	t = (struct timeline){0};
+	die(&t, 100000, 1, FLAG_CHECK_ENTRY);
+	add(&t, 5000000, 2, FLAG_SET);
+	assert_false(t.fatal.of_this_map);
+	timeline_done(&t);
+	t = (struct timeline){0};
+	lose(&t, 10, 20);
+	die(&t, 100000, 1, FLAG_CHECK_ENTRY);
+	add(&t, 120000, 2, FLAG_SET);
+	assert_false(t.fatal.of_this_map);
+	timeline_done(&t);
+}
+
 static void a_check_at_exit_ran_into_who_cleared_the_flag_meanwhile(void **state)
 {
 	(void)state;
@@ -192,6 +217,7 @@ int main(void)
 		cmocka_unit_test(what_is_lost_makes_doubtful_what_it_touches_and_nothing_else),
 		cmocka_unit_test(gaps_of_two_processors_are_both_minded),
 		cmocka_unit_test(a_check_at_entry_ran_into_who_has_the_flag_set),
+		cmocka_unit_test(a_first_write_may_be_told_of_after_the_check_that_it_made_fail),
 		cmocka_unit_test(a_check_at_exit_ran_into_who_cleared_the_flag_meanwhile),
 		cmocka_unit_test(a_death_that_the_flag_does_not_explain_is_not_of_this_map),
 	};
