@@ -26,6 +26,19 @@ static void print_place(struct page *page, const struct trial_place *place)
 	page_place(page, &site);
 }
 
+/* Behind what a race is called: the two places. */
+static void print_sides(struct page *page, const struct trial_race *race)
+{
+	page_printf(page, "\n    ");
+	print_place(page, &race->side[0]);
+	page_printf(page, "\n    ");
+	if (race->has_other)
+		print_place(page, &race->side[1]);
+	else
+		page_printf(page, "the other side is not known");
+	fputc('\n', page->out);
+}
+
 static void print_races(struct page *page, const struct verify_facts *f)
 {
 	const struct trials *t = f->trials;
@@ -52,14 +65,7 @@ static void print_races(struct page *page, const struct verify_facts *f)
 			page_printf(page, ", ");
 		}
 		page_text(page, race->type);
-		page_printf(page, "\n    ");
-		print_place(page, &race->side[0]);
-		page_printf(page, "\n    ");
-		if (race->has_other)
-			print_place(page, &race->side[1]);
-		else
-			page_printf(page, "the other side is not known");
-		fputc('\n', page->out);
+		print_sides(page, race);
 	}
 }
 
@@ -73,14 +79,7 @@ static void print_gone(struct page *page, const struct verify_facts *f)
 		page_printf(page, "in %u of %u runs before, in none now: ", race->count,
 			    f->before->runs);
 		page_text(page, race->type);
-		page_printf(page, "\n    ");
-		print_place(page, &race->side[0]);
-		page_printf(page, "\n    ");
-		if (race->has_other)
-			print_place(page, &race->side[1]);
-		else
-			page_printf(page, "the other side is not known");
-		fputc('\n', page->out);
+		print_sides(page, race);
 	}
 }
 
