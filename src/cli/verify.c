@@ -129,21 +129,11 @@ static enum status read_program(struct trial *trial, pid_t pid, struct error *er
 	return trials_init(&trial->trials, trial->rt, err);
 }
 
-/* The time stamp counter, which the recorder stamps with. It runs on amd64 only. */
-static uint64_t ticks(void)
-{
-#ifdef __x86_64__
-	return __builtin_ia32_rdtsc();
-#else
-	return 0;
-#endif
-}
-
 static enum status look(struct trial *trial, const struct recorder *recorder, bool is_last,
 			struct error *err)
 {
 	AUTO_RECORDS struct records records = {0};
-	uint64_t taken_at = ticks();
+	uint64_t taken_at = records_now();
 	if (recorder_records(recorder, &records, err) != OK)
 		return FAILED;
 	if (records.header.frozen)

@@ -43,15 +43,6 @@ enum {
 	HOLD_MS_MAX = 10000,
 };
 
-static uint64_t ticks(void)
-{
-#ifdef __x86_64__
-	return __builtin_ia32_rdtsc();
-#else
-	return 0;
-#endif
-}
-
 static int64_t now_us(void)
 {
 	struct timespec ts;
@@ -63,10 +54,10 @@ static int64_t now_us(void)
 static uint64_t measure_ticks_ms(void)
 {
 	int64_t start = now_us();
-	uint64_t from = ticks();
+	uint64_t from = records_now();
 	while (now_us() - start < 2000)
 		;
-	return (ticks() - from) * 1000 / (uint64_t)(now_us() - start);
+	return (records_now() - from) * 1000 / (uint64_t)(now_us() - start);
 }
 
 static int futex(void *word, int op, uint32_t value, const struct timespec *timeout)
@@ -170,7 +161,7 @@ static void set_up_table(struct recorder *rec)
 	h->hold_time[1] = rec->how.hold_ms % 1000 * INT64_C(1000000);
 	h->hold_rest = rec->ticks_ms * rec->how.hold_ms * (100 - share) / share;
 	h->hold_map = rec->how.hold_map;
-	h->hold_until = ticks() + rec->ticks_ms * HOLD_LEASE_MS;
+	h->hold_until = records_now() + rec->ticks_ms * HOLD_LEASE_MS;
 	h->hold_on = 1;
 }
 
@@ -406,7 +397,7 @@ static bool has_exited(struct recorder *rec)
 static void renew_lease(struct recorder *rec)
 {
 	if (rec->how.hold_ms)
-		rec->laid.table->hold_until = ticks() + rec->ticks_ms * HOLD_LEASE_MS;
+		rec->laid.table->hold_until = records_now() + rec->ticks_ms * HOLD_LEASE_MS;
 }
 
 enum status recorder_wait(struct recorder *recorder, int timeout_ms, enum recorder_event *ret,

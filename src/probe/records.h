@@ -142,6 +142,16 @@ static inline void cleanup_records(struct records *records)
  * which is the usual case. */
 enum status records_find(struct target *target, struct records *ret, struct error *err);
 
+/* The time stamp that a line written now would get: recorders run on amd64 only. */
+static inline uint64_t records_now(void)
+{
+#ifdef __x86_64__
+	return __builtin_ia32_rdtsc();
+#else
+	return 0;
+#endif
+}
+
 /* The address in the program that the site of a record stands for. */
 static inline uint64_t record_site(const struct records *records, const struct record *record)
 {
