@@ -110,18 +110,24 @@ static size_t emit_take_line(struct builder *b, unsigned line, uint64_t found)
 	return emit_jump(e);
 }
 
-/* Sleeps for header.hold_time. Until a time, not for one: of a sleep that signals interrupt more often
- * than its slack of 50 us the rest would grow (Linux kernel/time/hrtimer.c, do_nanosleep), and a
- * collector that wants to stop the world sends them that fast. */
-static void emit_sleep(struct builder *b)
+/* Pushes a struct timespec, two words, and has clock_gettime(CLOCK_MONOTONIC, rsp) fill it in. */
+static void emit_push_now(struct emit *e)
 {
-	struct emit *e = &b->e;
 	emit_push(e, AMD64_RAX);
 	emit_push(e, AMD64_RAX);
 	emit_move_imm32(e, AMD64_RAX, SYS_clock_gettime);
 	emit_move_imm32(e, AMD64_RDI, CLOCK_MONOTONIC);
 	emit_move(e, AMD64_RSI, AMD64_RSP);
 	emit_syscall(e);
+}
+
+/* Sleeps for header.hold_time. Until a time, not for one: of a sleep that signals interrupt more often
+ * than its slack of 50 us the rest would grow (Linux kernel/time/hrtimer.c, do_nanosleep), and a
+ * collector that wants to stop the world sends them that fast. */
+static void emit_sleep(struct builder *b)
+{
+	struct emit *e = &b->e;
+	emit_push_now(e);
 	emit_load_at(e, AMD64_RDX, HEADER(hold_time));
 	emit_load(e, AMD64_RCX, AMD64_RSP, 0);
 	emit_add(e, AMD64_RCX, AMD64_RDX);
@@ -216,13 +222,7 @@ static void emit_hold(struct builder *b, const struct plan_site *site)
 static void emit_wait(struct builder *b, enum freeze_word value, unsigned seconds)
 {
 	struct emit *e = &b->e;
-	/* clock_gettime(CLOCK_MONOTONIC, rsp), and later */
-	emit_push(e, AMD64_RAX);
-	emit_push(e, AMD64_RAX);
-	emit_move_imm32(e, AMD64_RAX, SYS_clock_gettime);
-	emit_move_imm32(e, AMD64_RDI, CLOCK_MONOTONIC);
-	emit_move(e, AMD64_RSI, AMD64_RSP);
-	emit_syscall(e);
+	emit_push_now(e);
 	emit_load(e, AMD64_RAX, AMD64_RSP, 0);
 	emit_add_imm(e, AMD64_RAX, (int32_t)seconds);
 	emit_store(e, AMD64_RSP, 0, AMD64_RAX);
