@@ -86,9 +86,17 @@ static bool note_target(struct function_code *code, const struct insn *insn, siz
 	return ARRAY_PUSH(code->branches, code->branch_count, code->branch_cap, b);
 }
 
+struct insn_sweep function_sweep(struct runtime *rt, const struct function *fn)
+{
+	struct insn_sweep sweep = {.arch = rt->target->arch, .addr = fn->entry};
+	size_t size = fn->end > fn->entry ? (size_t)(fn->end - fn->entry) : 0;
+	sweep.code = size ? memory_view(rt->target->memory, fn->entry, size) : NULL;
+	sweep.n = sweep.code ? size : 0;
+	return sweep;
+}
+
 bool function_code_read(struct runtime *rt, const struct function *fn, struct function_code **code)
 {
-	enum arch arch = rt->target->arch;
 	uint64_t size = fn->end - fn->entry;
 	if (!*code)
 		*code = calloc(1, sizeof(**code));
@@ -104,18 +112,13 @@ bool function_code_read(struct runtime *rt, const struct function *fn, struct fu
 	c->bytes = memory_view(rt->target->memory, fn->entry, c->size);
 	if (!c->bytes)
 		return false;
-	for (size_t pos = 0; pos < c->size;) {
-		struct insn insn;
-		if (!insn_decode_flow(arch, c->bytes + pos, c->size - pos, fn->entry + pos,
-				      &insn)) {
-			/* Padding behind the last instruction, or data. */
-			pos += insn_step(arch);
-			continue;
-		}
+	struct insn_sweep sweep = {
+		.arch = rt->target->arch, .code = c->bytes, .n = c->size, .addr = fn->entry};
+	for (struct insn insn; insn_sweep_next(&sweep, &insn);) {
+		size_t pos = (size_t)(insn.addr - fn->entry);
 		if (!ARRAY_PUSH(c->at, c->count, c->cap, (uint32_t)pos) ||
 		    !note_target(c, &insn, pos))
 			return false;
-		pos += insn.length;
 	}
 	if (c->branch_count)
 		qsort(c->branches, c->branch_count, sizeof(*c->branches), by_target);
@@ -477,19 +480,10 @@ bool call_argument(struct runtime *rt, const struct function *fn, uint64_t call,
 
 uint64_t call_returning_to(struct runtime *rt, const struct function *fn, uint64_t pc)
 {
-	enum arch arch = rt->target->arch;
-	size_t size = fn->end > fn->entry ? (size_t)(fn->end - fn->entry) : 0;
-	const uint8_t *code = size ? memory_view(rt->target->memory, fn->entry, size) : NULL;
-	for (size_t pos = 0; code && pos < size && fn->entry + pos < pc;) {
-		struct insn insn;
-		if (!insn_decode_flow(arch, code + pos, size - pos, fn->entry + pos, &insn)) {
-			pos += insn_step(arch);
-			continue;
-		}
-		pos += insn.length;
-		if (insn.flow == INSN_CALL && fn->entry + pos == pc)
+	struct insn_sweep sweep = function_sweep(rt, fn);
+	for (struct insn insn; insn_sweep_next(&sweep, &insn) && insn.addr < pc;)
+		if (insn.flow == INSN_CALL && insn.addr + insn.length == pc)
 			return insn.addr;
-	}
 	return 0;
 }
 

@@ -19,6 +19,7 @@
 
 #include "go/runtime.h"
 #include "go/stack.h"
+#include "insn/insn.h"
 
 enum argument_source {
 	ARGUMENT_SLOT, /* the callee's own slot, which the compiler says is live */
@@ -73,6 +74,9 @@ static inline void cleanup_function_code(struct function_code **code)
 	function_code_free(*code);
 }
 #define AUTO_FUNCTION_CODE __attribute__((cleanup(cleanup_function_code)))
+
+/* A sweep over all instructions of fn; over none, and code NULL, where its code cannot be read. */
+struct insn_sweep function_sweep(struct runtime *rt, const struct function *fn);
 
 /* The address of the call instruction in fn that returns to pc; 0 when there is none. */
 uint64_t call_returning_to(struct runtime *rt, const struct function *fn, uint64_t pc);

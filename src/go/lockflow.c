@@ -5,6 +5,7 @@
 
 #include "base/array.h"
 #include "base/cleanup.h"
+#include "go/callsite.h"
 #include "go/dataflow_internal.h"
 #include "go/lockways.h"
 
@@ -212,9 +213,7 @@ static size_t known_index(struct lockflow *locks, uint64_t entry)
 /* Looks through the calls of fn, and of what it calls depth calls deep. */
 static bool uses_locks(struct lockflow *locks, const struct function *fn, unsigned depth)
 {
-	enum arch arch = locks->rt->target->arch;
-	size_t size = fn->end > fn->entry ? (size_t)(fn->end - fn->entry) : 0;
-	const uint8_t *code = size ? memory_view(locks->rt->target->memory, fn->entry, size) : NULL;
+	struct insn_sweep sweep = function_sweep(locks->rt, fn);
 	size_t index = known_index(locks, fn->entry);
 	if (index != SIZE_MAX &&
 	    (locks->known[index].uses_locks || locks->known[index].depth >= depth))
@@ -228,17 +227,11 @@ static bool uses_locks(struct lockflow *locks, const struct function *fn, unsign
 	}
 	/* Now, so that a function that calls itself is not gone into again. */
 	locks->known[index].depth = depth;
-	bool uses = !code, direct = false;
-	for (size_t pos = 0; code && !direct && pos < size;) {
-		struct insn insn;
+	bool uses = !sweep.code, direct = false;
+	for (struct insn insn; !direct && insn_sweep_next(&sweep, &insn);) {
 		struct function callee;
-		if (!insn_decode_flow(arch, code + pos, size - pos, fn->entry + pos, &insn)) {
-			pos += insn_step(arch);
-			continue;
-		}
-		pos += insn.length;
 		if (!insn.has_target || (insn.flow != INSN_CALL && insn.flow != INSN_JUMP) ||
-		    insn.target - fn->entry < size)
+		    insn.target - fn->entry < sweep.n)
 			continue;
 		direct = is_lock_entry(locks, insn.target);
 		if (!direct && !uses && depth && own_callee(locks, insn.target, &callee))
@@ -497,22 +490,13 @@ enum status lockflow_before(struct lockflow *locks, struct dataflow *flow, uint6
 
 unsigned lockflow_unfollowed(struct lockflow *locks, const struct function *fn, uint64_t pc)
 {
-	enum arch arch = locks->rt->target->arch;
-	size_t size = fn->end > fn->entry ? (size_t)(fn->end - fn->entry) : 0;
-	const uint8_t *code = size ? memory_view(locks->rt->target->memory, fn->entry, size) : NULL;
+	struct insn_sweep sweep = function_sweep(locks->rt, fn);
 	unsigned count = 0;
 	struct function own;
 	if (!own_callee(locks, fn->entry, &own))
 		return 0;
-	for (size_t pos = 0; code && pos < size && fn->entry + pos < pc;) {
-		struct insn insn;
-		if (!insn_decode_flow(arch, code + pos, size - pos, fn->entry + pos, &insn)) {
-			pos += insn_step(arch);
-			continue;
-		}
-		pos += insn.length;
-		count += insn.flow == INSN_CALL && !insn.has_target && insn.addr != pc;
-	}
+	for (struct insn insn; insn_sweep_next(&sweep, &insn) && insn.addr < pc;)
+		count += insn.flow == INSN_CALL && !insn.has_target;
 	return count;
 }
 

@@ -6,6 +6,7 @@
 #include "base/array.h"
 #include "base/bytes.h"
 #include "base/cleanup.h"
+#include "go/callsite.h"
 #include "go/dataflow_internal.h"
 #include "go/stack.h"
 
@@ -126,24 +127,17 @@ static enum status search_plainly(struct code_search *s, const struct function *
 				  const struct error *why)
 {
 	enum { FLAG_ASM = 4 };
-	enum arch arch = s->rt->target->arch;
-	const uint8_t *code =
-		memory_view(s->rt->target->memory, fn->entry, (size_t)(fn->end - fn->entry));
-	struct insn insn;
+	struct insn_sweep sweep = function_sweep(s->rt, fn);
+	sweep.full = true;
 	if (!(fn->flag & FLAG_ASM))
 		notes_add_error(s->rt->notes, "go", "a function that may write there", why);
-	for (uint64_t pc = fn->entry; code && pc < fn->end; pc += insn.length) {
-		if (!insn_decode(arch, code + (pc - fn->entry), (size_t)(fn->end - pc), pc,
-				 &insn)) {
-			insn.length = (uint8_t)insn_step(arch);
-			continue;
-		}
+	for (struct insn insn; insn_sweep_next(&sweep, &insn);) {
 		for (unsigned i = 0; i < insn.mem_count; i++) {
 			const struct insn_mem *mem = &insn.mem[i];
 			if (!writes(mem) || mem->base != INSN_PC ||
 			    !covers((uint64_t)mem->disp, mem->size, s->addr))
 				continue;
-			struct store store = {.pc = pc,
+			struct store store = {.pc = insn.addr,
 					      .function = *fn,
 					      .form = form_of(&insn, mem),
 					      .atomic = insn.atomic || insn.exclusive};

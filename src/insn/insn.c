@@ -22,6 +22,19 @@ unsigned insn_step(enum arch arch)
 	return arch == ARCH_ARM64 ? 4 : 1;
 }
 
+bool insn_sweep_next(struct insn_sweep *s, struct insn *ret)
+{
+	while (s->pos < s->n) {
+		if ((s->full ? insn_decode : insn_decode_flow)(
+			    s->arch, s->code + s->pos, s->n - s->pos, s->addr + s->pos, ret)) {
+			s->pos += ret->length;
+			return true;
+		}
+		s->pos += insn_step(s->arch);
+	}
+	return false;
+}
+
 void insn_text(enum arch arch, const uint8_t *code, size_t n, uint64_t addr, struct text *text)
 {
 	if (arch == ARCH_ARM64) {

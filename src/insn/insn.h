@@ -131,6 +131,20 @@ bool insn_decode_flow(enum arch arch, const uint8_t *code, size_t n, uint64_t ad
 /* How far to go on behind bytes that do not decode: 1 or 4. */
 unsigned insn_step(enum arch arch);
 
+/* A linear sweep over n bytes of code at addr: each instruction in turn, from pos on. What does not
+ * decode is stepped over: padding behind the last instruction, or data. */
+struct insn_sweep {
+	enum arch arch;
+	const uint8_t *code;
+	size_t n;
+	uint64_t addr;
+	size_t pos; /* behind the last one */
+	bool full; /* by insn_decode; else by insn_decode_flow */
+};
+
+/* false: there are no more; *ret is then not to be used. */
+bool insn_sweep_next(struct insn_sweep *sweep, struct insn *ret);
+
 /* Appends the instruction as text: AT&T syntax for amd64 and Arm's for arm64, as objdump has them,
  * without names for addresses. What does not decode, or has no text, is shown as data: ".byte 0x06",
  * ".inst 0xf8200041". */

@@ -6,6 +6,7 @@
 #include "base/array.h"
 #include "base/cleanup.h"
 #include "base/u64set.h"
+#include "go/callsite.h"
 #include "go/references.h"
 #include "go/type.h"
 #include "insn/insn.h"
@@ -71,13 +72,6 @@ static const struct callee *find_callee(const struct map_callees *callees, uint6
 	    entry > callees->list[callees->count - 1].entry)
 		return NULL;
 	return bsearch(&key, callees->list, callees->count, sizeof(key), by_entry);
-}
-
-static const uint8_t *code_of(struct runtime *rt, const struct function *fn)
-{
-	if (fn->end <= fn->entry)
-		return NULL;
-	return memory_view(rt->target->memory, fn->entry, (size_t)(fn->end - fn->entry));
 }
 
 /* Whether a type is the stand-in that generic code has for several: map[go.shape.string]int. */
@@ -336,19 +330,11 @@ static size_t add_callee(struct callee_ref ref, struct callee_ref *ret, size_t c
 size_t function_callees(struct runtime *rt, const struct function *fn, size_t from,
 			struct callee_ref *ret, size_t count, size_t max)
 {
-	const uint8_t *code = code_of(rt, fn);
+	struct insn_sweep sweep = function_sweep(rt, fn);
 	struct callee_ref taken = {0}; /* a function value whose next call is still to come */
-	if (!code)
-		return count;
-	for (uint64_t at = fn->entry; at < fn->end && count < max;) {
-		struct insn insn;
+	sweep.full = true;
+	for (struct insn insn; count < max && insn_sweep_next(&sweep, &insn);) {
 		struct function callee;
-		size_t pos = (size_t)(at - fn->entry);
-		if (!insn_decode(rt->target->arch, code + pos, (size_t)(fn->end - at), at, &insn)) {
-			at += insn_step(rt->target->arch);
-			continue;
-		}
-		at += insn.length;
 		uint64_t entry = function_taken(rt, &insn);
 		if (entry) {
 			if (taken.entry)
