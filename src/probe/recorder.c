@@ -331,22 +331,15 @@ static enum status try_attach(struct recorder *rec, uint64_t bias, struct notes 
 	return *ret_done ? lay_on(process, &rec->laid, err) : OK;
 }
 
-enum status recorder_attach(pid_t pid, const struct recorder_options *options, struct notes *notes,
-			    struct recorder **ret, uint64_t *ret_pause_us, struct error *err)
+/* Lays the recorder into a running process; *ret_pause_us is how long that stood still. */
+static enum status record_running(struct recorder *rec, struct notes *notes, uint64_t *ret_pause_us,
+				  struct error *err)
 {
-	AUTO_RECORDER struct recorder *rec = calloc(1, sizeof(*rec));
 	uint64_t bias = 0, pause = 0;
-	if (!rec)
-		return error_nomem(err);
-	rec->laid.fd = -1;
-	rec->how = *options;
-	rec->ticks_ms = options->hold_ms ? measure_ticks_ms() : 0;
-	rec->pid = pid;
-	if (check_options(options, err) != OK ||
-	    (options->hold_ms && check_processors(pid, err) != OK) ||
+	bool done = false;
+	if ((rec->how.hold_ms && check_processors(rec->pid, err) != OK) ||
 	    make_plan(rec, notes, &bias, err) != OK)
 		return FAILED;
-	bool done = false;
 	for (int i = 0; i < ATTACH_TRIES && !done; i++) {
 		int64_t start = now_us();
 		if (i > 0)
@@ -357,9 +350,32 @@ enum status recorder_attach(pid_t pid, const struct recorder_options *options, s
 	}
 	if (!done)
 		return error_set(err, ERROR_LIMIT,
-				 "process %d is always inside the code that is to change", pid);
-	if (ret_pause_us)
-		*ret_pause_us = pause;
+				 "process %d is always inside the code that is to change",
+				 rec->pid);
+	*ret_pause_us = pause;
+	return OK;
+}
+
+enum status recorder_attach(pid_t pid, const struct recorder_options *options, struct notes *notes,
+			    struct recorder **ret, uint64_t *ret_pause_us, struct error *err)
+{
+	AUTO_RECORDER struct recorder *rec = calloc(1, sizeof(*rec));
+	if (!rec)
+		return error_nomem(err);
+	rec->laid.fd = -1;
+	rec->how = *options;
+	rec->ticks_ms = options->hold_ms ? measure_ticks_ms() : 0;
+	rec->pid = pid;
+	if (check_options(options, err) != OK)
+		return FAILED;
+	bool alive = !process_has_exited(pid);
+	if (record_running(rec, notes, ret_pause_us, err) != OK) {
+		/* what failed then says less than why */
+		if (alive && process_has_exited(pid))
+			return error_set(err, ERROR_NOT_FOUND,
+					 "process %d ended before it could be recorded", pid);
+		return FAILED;
+	}
 	*ret = TAKE(rec);
 	return OK;
 }
@@ -390,7 +406,7 @@ static bool has_exited(struct recorder *rec)
 	if (rec->is_child)
 		rec->exited = waitpid(rec->pid, &rec->status, WNOHANG) == rec->pid;
 	else
-		rec->exited = kill(rec->pid, 0) != 0 && errno == ESRCH;
+		rec->exited = process_has_exited(rec->pid);
 	return rec->exited;
 }
 

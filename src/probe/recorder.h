@@ -55,7 +55,7 @@ struct recorder_options {
 enum status recorder_start(char **argv, const struct recorder_options *options, struct notes *notes,
 			   struct recorder **ret, struct error *err);
 
-/* Lays the recorder into a running process. *ret_pause_us, where not NULL, is how long it stood still. */
+/* Lays the recorder into a running process. *ret_pause_us is how long it stood still. */
 enum status recorder_attach(pid_t pid, const struct recorder_options *options, struct notes *notes,
 			    struct recorder **ret, uint64_t *ret_pause_us, struct error *err);
 

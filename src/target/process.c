@@ -64,7 +64,7 @@ static pid_t status_pid(pid_t pid, const char *name)
 	return status_field(pid, name, text, sizeof(text)) ? (pid_t)strtol(text, NULL, 10) : 0;
 }
 
-static bool has_exited(pid_t tid)
+bool process_has_exited(pid_t tid)
 {
 	char state[32];
 	return !status_field(tid, "State", state, sizeof(state)) || state[0] == 'Z' ||
@@ -111,7 +111,7 @@ static enum status seize(struct process *p, pid_t tid, struct error *err)
 	if (ptrace(PTRACE_SEIZE, tid, NULL, NULL) != 0) {
 		int sys = errno;
 		p->tracee_count--;
-		return sys == ESRCH || has_exited(tid) ? OK : refused(p->pid, sys, err);
+		return sys == ESRCH || process_has_exited(tid) ? OK : refused(p->pid, sys, err);
 	}
 	if (ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) != 0 && errno != ESRCH)
 		return error_sys(err, "cannot stop thread %d", tid);
@@ -159,7 +159,7 @@ static void look_stopped(struct tracee *tracee)
 		if (info.si_status >> 8 == 0)
 			tracee->signal = info.si_status;
 	} else {
-		tracee->gone = has_exited(tracee->tid);
+		tracee->gone = process_has_exited(tracee->tid);
 	}
 }
 
@@ -378,7 +378,7 @@ static enum status look_first(pid_t *pid, struct error *err)
 	if (group == getpid())
 		return error_set(err, ERROR_UNSUPPORTED, "process %d is this program itself", *pid);
 	*pid = group;
-	if (!status_field(group, "VmSize", text, sizeof(text)) && !has_exited(group))
+	if (!status_field(group, "VmSize", text, sizeof(text)) && !process_has_exited(group))
 		return error_set(err, ERROR_UNSUPPORTED, "process %d is a kernel thread", group);
 	return OK;
 }

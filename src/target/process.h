@@ -24,6 +24,9 @@ struct process;
 enum status process_open(pid_t pid, struct target *target, struct notes *notes,
 			 struct process **ret, struct error *err);
 
+/* Whether a process or thread is gone, or is one that only waits for its parent to ask for its status. */
+bool process_has_exited(pid_t tid);
+
 /* Lets it run on. */
 void process_free(struct process *process);
 

@@ -1,4 +1,5 @@
-// A race that shows once in half an hour: two goroutines write one map without a lock, each some fifty times a second.
+// A race that shows once in hours: two goroutines write one map without a lock, each some twenty times a second and each
+// in a rhythm of its own, so that their writes of some ten nanoseconds seldom meet.
 package main
 
 import (
@@ -10,8 +11,8 @@ func main() {
 	hits := make(map[int]int)
 	for worker := 0; worker < 2; worker++ {
 		go func(worker int) {
-			for n := 0; ; n++ {
-				time.Sleep(time.Duration(15+n*7%11) * time.Millisecond)
+			for n := 1; ; n++ {
+				time.Sleep(time.Duration(30000+n*(27919+worker*2090)%40000) * time.Microsecond)
 				hits[worker*16+n%16] = n // racer: assign
 			}
 		}(worker)
