@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "maps/generic.h"
 
 struct entry {
 	uint64_t hash; /* of the name up to its first bracket */
@@ -188,5 +189,5 @@ const struct map_site *log_exe_write(struct log_exe *exe, const struct function 
 enum status log_exe_sites(struct log_exe *exe, uint64_t type, struct map_sites *ret,
 			  struct error *err)
 {
-	return map_sites_in_program(exe->rt, exe->callees, type, true, ret, err);
+	return map_writers_find(exe->rt, type, ret, err);
 }

@@ -8,6 +8,7 @@
 #include "go/callsite.h"
 #include "insn/insn.h"
 #include "maps/code.h"
+#include "maps/generic.h"
 #include "maps/owner.h"
 #include "verdict/reach.h"
 #include "verdict/way.h"
@@ -121,8 +122,7 @@ static void drop_foreign(struct search *s)
 
 enum status search_sites(struct search *s, const struct map_sites **ret, struct error *err)
 {
-	if (!s->has_sites && map_sites_in_program(s->rt, s->callees, s->map.type.type.addr, true,
-						  &s->sites, err) != OK)
+	if (!s->has_sites && map_writers_find(s->rt, s->map.type.type.addr, &s->sites, err) != OK)
 		return FAILED;
 	if (!s->has_sites)
 		drop_foreign(s);
