@@ -17,8 +17,6 @@ import sys
 
 import logs
 
-WRITES = {"assign", "delete", "clear"}
-
 
 def explain(mapcrash, path, *options):
     done = subprocess.run([mapcrash, "explain", "--json", *options, path], capture_output=True, text=True, timeout=60)
@@ -27,35 +25,17 @@ def explain(mapcrash, path, *options):
     return json.loads(done.stdout)
 
 
-def own_line(access, program):
-    ending = f"/{program.name}/main.go"
-    for frame in [access["site"]] + access["stack"]:
-        if frame and frame["file"] and frame["file"].endswith(ending):
-            return frame["line"]
-    return None
-
-
-def side_error(access, program, role):
-    line = own_line(access, program)
-    allowed = program.racers.get(line)
-    if allowed is None:
-        return f"{role} at line {line}, which is no racing line"
-    if access["operation"] and access["operation"] not in allowed:
-        return f"{role} at line {line} does {access['operation']}, in truth {'/'.join(allowed)}"
-    return None
-
-
 def check(log, report):
     """What is wrong for certain, and whether the other side is right (None: none is named)."""
     program, text, wrong = log.program, log.text(), []
-    if program.truth["cause"] == "race" and not program.died_as_told(text):
+    if program.cause == "race" and not program.died_as_told(text):
         return ["proven without a map message"] if report["grade"] == "proven" else [], None
     # A corrupted header prints what a race prints: no text can tell them apart.
-    cause = "race" if program.truth["cause"] == "corruption" or program.name == "decoy" else program.truth["cause"]
+    cause = "race" if program.cause == "corruption" or program.name == "decoy" else program.cause
     if report["cause"] != cause:
         return [f"cause {report['cause']}, in truth {cause}"], None
     if cause == "other":
-        words = program.truth.get("what", "")
+        words = program.what
         # Without a goroutine a panic's message is all there is.
         if log.setting != "none" and words.lower() not in (report["what"] or "").lower():
             wrong.append(f"what is {report['what']!r}, in truth {words!r}")
@@ -67,33 +47,23 @@ def check(log, report):
         if report["grade"] != "unknown" or len(report["log"]["crashes"]) != 2 and log.setting != "none":
             wrong.append(f"{report['grade']}, {len(report['log']['crashes'])} crashes")
         return wrong, None
-    if program.truth["cause"] == "corruption":
+    if program.cause == "corruption":
         if report["grade"] in ("proven", "likely"):
             wrong.append(f"{report['grade']}, where there was no race")
         return wrong, None
     if not detector and log.setting != "none":
         wrong.append("no detector")
     elif detector:
-        error = side_error(detector, program, "detector")
+        error = program.side_error(detector)
         if error:
             wrong.append(error)
         running = re.findall(r"^goroutine (\d+)(?: gp=\S+ m=\S+ mp=\S+)? \[running", text, re.M)
         if str(detector["goroutine"]) not in running:
             wrong.append(f"detector is goroutine {detector['goroutine']}, printed {running}")
-    addresses = re.findall(r"^map (0x[0-9a-f]+)$", text, re.M)
-    the_map = report["map"] or {}
-    if the_map.get("address") and addresses and the_map["address"] not in addresses:
-        wrong.append(f"map at {the_map['address']}, in truth {addresses}")
-    kind = the_map.get("type") or ""
-    if kind and "go.shape." not in kind and kind not in program.truth["map"].split("|"):
-        wrong.append(f"map type {kind}, in truth {program.truth['map']}")
+    wrong += program.map_errors(report["map"], text)
     if not other or not other["stack"]:
         return wrong, None  # nobody, or one whose stack Go could not print
-    error = side_error(other, program, "other")
-    if not error and other["goroutine"] == detector["goroutine"]:
-        error = "other is the detector itself"
-    if not error and other["operation"] and other["operation"] not in WRITES:
-        error = f"other does {other['operation']}, which sets no flag"
+    error = program.other_error(detector, other)
     if error and report["grade"] == "proven":
         wrong.append("WRONG PROVEN: " + error)
     return wrong, error or ""
@@ -137,7 +107,7 @@ def main():
             if options and any("another build" in note["text"] for note in report.get("notes", [])):
                 wrong.append("its own executable is called another build")
             failed += bool(wrong)
-            if report["cause"] == "race" and log.program.truth["cause"] == "race":
+            if report["cause"] == "race" and log.program.cause == "race":
                 row = rows[log.setting, group(log.version), how]
                 row["n"] += 1
                 row[report["grade"]] += 1

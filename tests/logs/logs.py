@@ -65,7 +65,7 @@ def make(program, version, setting):
 def all_logs(versions, names, settings):
     for version in versions:
         for program in truth.programs():
-            if program.truth["cause"] == "none" or not program.builds_with(version) or \
+            if program.cause == "none" or not program.builds_with(version) or \
                     (names and program.name not in names):
                 continue
             for setting in settings:

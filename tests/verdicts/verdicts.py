@@ -16,52 +16,16 @@ import json
 import os
 import pathlib
 import re
-import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PROGRAMS = ROOT / "tests" / "programs"
+sys.path.insert(0, str(ROOT / "tests" / "programs"))
+import truth  # noqa: E402
+
 VERSIONS = ["1.19", "1.21", "1.22", "1.23", "1.24", "1.25", "1.26", "1.27"]
-WRITES = {"assign", "delete", "clear"}
-SMALL = "small map with no empty slot (concurrent map writes?)"
-
-
-def truth_of(source):
-    truth = {}
-    for line in source.read_text().splitlines():
-        if line.startswith("// truth:"):
-            for word in shlex.split(line[len("// truth:"):].replace('"|"', "|")):
-                key, _, value = word.partition("=")
-                truth[key] = value
-        elif line.startswith("package "):
-            break
-    for key in ("messages", "also"):
-        truth[key] = [m for m in truth.get(key, "").split("|") if m]
-    racers = {}
-    for number, line in enumerate(source.read_text().splitlines(), 1):
-        match = re.search(r"// racer: ([a-z ]+)$", line)
-        if match:
-            racers[number] = set(match.group(1).split())
-    truth["racers_at"] = racers
-    return truth
-
-
-def version_key(text):
-    return [int(part) for part in text.split(".")]
-
-
-def own_site(access, source):
-    """The innermost frame of a side that lies in the program's own main.go."""
-    site = access["site"]
-    if site and site["file"] and site["file"].endswith(f"{source.parent.name}/main.go"):
-        return site["line"]
-    for frame in access["stack"]:
-        if frame["file"] and frame["file"].endswith(f"{source.parent.name}/main.go"):
-            return frame["line"]
-    return None
 
 
 class Outcome:
@@ -76,29 +40,27 @@ class Outcome:
         self.note = ""
 
 
-def check_locks(outcome, truth, report):
+def check_locks(outcome, program, report):
     """What is said of locks must be true; that nothing is said is only counted."""
     finding = (report["locking"] or {}).get("finding")
     outcome.locking = "missing" if finding is None else "right"
-    allowed = [name for name in truth.get("locks", "").split("|") if name]
     for access in report["accesses"]:
         for lock in access["locks"]:
             if lock["held"] != "no" and lock["name"] and lock["name"].startswith("main.") \
-                    and lock["name"] not in allowed:
-                outcome.errors.append(f"{access['role']} takes {lock['name']}, in truth {allowed}")
-    if finding is not None and finding not in truth.get("locking", "").split("|"):
+                    and lock["name"] not in program.locks:
+                outcome.errors.append(f"{access['role']} takes {lock['name']}, in truth {program.locks}")
+    if finding is not None and finding not in program.locking:
         # Of a wrong suspect, whose grade says that it may be, the locks are another story.
         outcome.locking = "wrong"
         if report["grade"] != "possible":
-            outcome.errors.append(f"locking {finding!r}, in truth {truth.get('locking')!r}")
+            outcome.errors.append(f"locking {finding!r}, in truth {program.locking}")
 
 
-def judge(outcome, truth, source, report, stderr):
-    cause = truth["cause"]
-    own_messages = truth["messages"] + ([SMALL] if cause == "race" else [])
+def judge(outcome, program, report, stderr):
+    cause = program.cause
     printed = re.search(r"^\s*fatal error: (.*)$", stderr, re.M)
     printed = printed.group(1) if printed else None
-    if cause == "race" and printed not in own_messages:
+    if cause == "race" and printed not in program.messages:
         # The race broke the map before Go noticed it: not to be told always, but what is told must be true.
         outcome.note = f"died otherwise: {printed}"
         if report["cause"] != "race":
@@ -107,13 +69,12 @@ def judge(outcome, truth, source, report, stderr):
         outcome.errors.append(f"cause {report['cause']}, in truth {cause}")
         return
     if cause == "other":
-        words = truth.get("what", "")
-        if words and words.lower() not in (report["what"] or "").lower():
-            outcome.errors.append(f"what is {report['what']!r}, in truth {words!r}")
+        if program.what.lower() not in (report["what"] or "").lower():
+            outcome.errors.append(f"what is {report['what']!r}, in truth {program.what!r}")
         return
     if cause == "none":
         return
-    if printed in own_messages and report["message"] != printed:
+    if printed in program.messages and report["message"] != printed:
         outcome.errors.append(f"message {report['message']!r}, printed {printed!r}")
     outcome.grade = report["grade"] or report["cause"]
     sides = {access["role"]: access for access in report["accesses"]}
@@ -123,60 +84,40 @@ def judge(outcome, truth, source, report, stderr):
             outcome.errors.append("proven, where there was no race")
         return
 
-    def check_side(access, role):
-        line = own_site(access, source)
-        allowed = truth["racers_at"].get(line)
-        if allowed is None:
-            return f"{role} at line {line}, which is no racing line"
-        if access["operation"] and access["operation"] not in allowed:
-            return f"{role} at line {line} does {access['operation']}, in truth {'/'.join(allowed)}"
-        return None
-
     # Two goroutines can fail their checks at once: then Go prints both, and either is a detector.
     running = re.findall(r"^goroutine (\d+)(?: gp=\S+ m=\S+ mp=\S+)? \[running", stderr, re.M)
     if not detector:
         outcome.errors.append("no detector")
     else:
-        wrong = check_side(detector, "detector")
+        wrong = program.side_error(detector)
         if wrong:
             outcome.errors.append(wrong)
         if running and str(detector["goroutine"]) not in running:
             outcome.errors.append(f"detector is goroutine {detector['goroutine']}, printed {running}")
-    addresses = re.findall(r"^map (0x[0-9a-f]+)$", stderr, re.M)
     the_map = report["map"] or {}
-    if the_map.get("address") and addresses and the_map["address"] not in addresses:
-        outcome.errors.append(f"map at {the_map['address']}, in truth {addresses}")
-    # Generic code works on shapes; where no field's declaration names the type, that is all there is.
-    is_shape = "go.shape." in (the_map.get("type") or "")
-    if the_map.get("type") and not is_shape and "map" in truth and the_map["type"] not in truth["map"].split("|"):
-        outcome.errors.append(f"map type {the_map['type']}, in truth {truth['map']}")
-    if "owner" in truth:
+    outcome.errors += program.map_errors(report["map"], stderr)
+    if program.owner:
         said = the_map.get("owner")
         outcome.owner = ("missing" if not said else
-                         "right" if said.startswith(truth["owner"]) else f"wrong: {said}")
+                         "right" if said.startswith(program.owner) else f"wrong: {said}")
         if outcome.owner.startswith("wrong"):
-            outcome.errors.append(f"owner {said}, in truth {truth['owner']}")
+            outcome.errors.append(f"owner {said}, in truth {program.owner}")
     if cause == "race":
-        check_locks(outcome, truth, report)
+        check_locks(outcome, program, report)
     if not the_map.get("address"):
         outcome.note = "map's address not known"
     if other:
-        wrong = check_side(other, "other")
-        if not wrong and detector and other["goroutine"] == detector["goroutine"]:
-            wrong = "other is the detector itself"
-        if not wrong and other["operation"] not in WRITES:
-            wrong = f"other does {other['operation']}, which sets no flag"
+        wrong = program.other_error(detector, other)
         outcome.other_right = wrong is None
         outcome.note = wrong or ""
         if wrong and report["grade"] == "proven":
             outcome.errors.append("WRONG PROVEN: " + wrong)
 
 
-def run_one(args, version, source, folder):
-    outcome = Outcome(version, source.parent.name)
-    truth = truth_of(source)
-    outcome.shape = truth.get("shape", "")
-    command = [ROOT / "tools" / "build-program", version, source.parent.name, args.variant, folder]
+def run_one(args, version, program, folder):
+    outcome = Outcome(version, program.name)
+    outcome.shape = program.shape
+    command = [ROOT / "tools" / "build-program", version, program.name, args.variant, folder]
     built = subprocess.run(command, capture_output=True, text=True)
     if built.returncode:
         outcome.errors.append("build: " + built.stderr.strip()[-300:])
@@ -186,7 +127,7 @@ def run_one(args, version, source, folder):
     core = folder / "core"
     if not core.exists():
         outcome.note = "did not crash"
-        if truth["cause"] == "other":
+        if program.cause == "other":
             outcome.errors.append("no core: " + crash.stderr.strip()[-300:])
         return outcome
     stderr = (folder / "stderr").read_text(errors="replace")
@@ -199,7 +140,7 @@ def run_one(args, version, source, folder):
         return outcome
     report = json.loads(told.stdout)
     (folder / "report.json").write_text(told.stdout)
-    judge(outcome, truth, source, report, stderr)
+    judge(outcome, program, report, stderr)
     return outcome
 
 
@@ -220,23 +161,20 @@ def main():
         files = sorted(pathlib.Path(args.table).glob("*.json"))
         return print_table([outcome for path in files for outcome in json.loads(path.read_text())])
 
-    sources = sorted(path for path in PROGRAMS.glob("*/main.go") if "// truth: cause=" in path.read_text())
+    programs = [program for program in truth.programs() if program.cause != "none"]
     if args.programs:
-        names = args.programs.split(",")
-        sources = [path for path in sources if path.parent.name in names]
-    jobs = [(version, path, run) for version in args.versions.split(",") for path in sources
-            for run in range(args.runs)
-            if truth_of(path)["cause"] != "none"
-            and version_key(truth_of(path).get("minimum", "1.19")) <= version_key(version)]
+        programs = [program for program in programs if program.name in args.programs.split(",")]
+    jobs = [(version, program, run) for version in args.versions.split(",") for program in programs
+            for run in range(args.runs) if program.builds_with(version)]
 
     base = pathlib.Path(args.keep or tempfile.mkdtemp(prefix="mapcrash-verdicts."))
 
     def work(job):
-        version, path, run = job
-        folder = base / f"{version}-{path.parent.name}-{run}"
+        version, program, run = job
+        folder = base / f"{version}-{program.name}-{run}"
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            return run_one(args, version, path, folder)
+            return run_one(args, version, program, folder)
         finally:
             if not args.keep:
                 shutil.rmtree(folder, ignore_errors=True)

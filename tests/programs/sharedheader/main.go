@@ -2,7 +2,7 @@
 // as one, since the write is inside net/textproto.
 //
 // truth: cause=race messages="concurrent map writes"|"concurrent map iteration and map write"|"concurrent map read and map write"
-// truth: map="http.Header|textproto.MIMEHeader" owner="main.(*client).header" shape=sparse racers=many minimum=1.19 locking=none
+// truth: map="http.Header"|"textproto.MIMEHeader" owner="main.(*client).header" shape=sparse racers=many minimum=1.19 locking=none
 package main
 
 import (
