@@ -258,7 +258,8 @@ static enum status check_program(struct runtime *rt, struct error *err)
 				 "the program is built by %.60s, and only Go 1.19 to 1.27 can be "
 				 "recorded",
 				 rt->version.text);
-	if (rt->layout.g.goid == LAYOUT_NONE || rt->layout.g.stack == LAYOUT_NONE)
+	if (rt->layout.g.goid == LAYOUT_NONE || rt->layout.g.stack == LAYOUT_NONE ||
+	    rt->layout.g.lockedm == LAYOUT_NONE)
 		return error_set(err, ERROR_UNSUPPORTED, "the layout of runtime.g is not known");
 	return OK;
 }
@@ -288,6 +289,7 @@ enum status plan_make(struct runtime *rt, struct plan *ret, struct error *err)
 		.image_end = image_end(rt->target->exe),
 		.goid_offset = rt->layout.g.goid,
 		.stack_offset = rt->layout.g.stack,
+		.lockedm_offset = rt->layout.g.lockedm,
 	};
 	enum status status = OK;
 	for (size_t i = 0; i < codes.count && status == OK; i++)

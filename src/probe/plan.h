@@ -51,7 +51,7 @@ struct plan {
 	size_t sets, clears, fatals;
 	uint64_t text, etext; /* of the program's code */
 	uint64_t image_end; /* behind its last segment */
-	uint16_t goid_offset, stack_offset; /* in runtime.g */
+	uint16_t goid_offset, stack_offset, lockedm_offset; /* in runtime.g */
 };
 
 /* Plans for the program that rt was opened on. ERROR_UNSUPPORTED, with the reason in one line, for what

@@ -14,6 +14,7 @@ static_assert(sizeof(struct records_header) == 4096, "lines begin at the next pa
 static_assert(offsetof(struct records_header, frozen) == 64, "cache lines");
 static_assert(offsetof(struct records_header, lost) == 128, "cache lines");
 static_assert(offsetof(struct records_header, holder) == 192, "cache lines");
+static_assert(offsetof(struct records_header, first_next) == 320, "cache lines");
 
 enum { PAGE = 4096 };
 

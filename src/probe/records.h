@@ -104,8 +104,12 @@ struct records_header {
 	uint32_t pad4;
 	uint64_t checked_map, checked_g; /* the map whose flag it found wrong, and who it is */
 	uint8_t pad5[40];
-	/* 320: struct record_last[1 << RECORD_LAST_BITS] lies behind the lines */
-	uint8_t pad6[4096 - 320];
+	/* Holds of writers of maps that nobody has written before. 320 */
+	uint64_t first_next[2]; /* no such hold before: of the main goroutine, of any other */
+	uint64_t first_rest; /* ticks from the end of one to the next */
+	uint8_t pad6[40];
+	/* 384: struct record_last[1 << RECORD_LAST_BITS] lies behind the lines */
+	uint8_t pad7[4096 - 384];
 };
 
 /* Who wrote a map last; kept for holds only. Maps that share an entry push each other out: then a

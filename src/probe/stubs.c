@@ -156,17 +156,58 @@ static void emit_sleep(struct builder *b)
 	emit_pop(e, AMD64_RAX);
 }
 
+/* Sleeps as the holder, then writes from when on the next one may: into hold_next, and into the time
+ * stamp at rdi, which is hold_next or one of first_next. */
+static void emit_keep(struct builder *b)
+{
+	struct emit *e = &b->e;
+	emit_lock_inc32_at(e, HEADER(holds));
+	emit_push(e, AMD64_RDI);
+	emit_sleep(b);
+	emit_pop(e, AMD64_RDI);
+	emit_rdtsc(e);
+	/* hold_next last: rdi may point to it */
+	emit_load_at(e, AMD64_RDX, HEADER(first_rest));
+	emit_add(e, AMD64_RDX, AMD64_RAX);
+	emit_store(e, AMD64_RDI, 0, AMD64_RDX);
+	emit_load_at(e, AMD64_RDX, HEADER(hold_rest));
+	emit_add(e, AMD64_RAX, AMD64_RDX);
+	emit_store_at(e, HEADER(hold_next), AMD64_RAX);
+	emit_store32_imm_at(e, HEADER(holder), 0);
+}
+
+/*
+ * rdi = address of the time stamp from which on the writer of a map without a last writer may be held.
+ * Returns the jump for a writer that is not to be held at all: the main goroutine is locked to its
+ * thread for as long as packages are initialized, when nobody is there to race with, and many maps are
+ * made (go1.19 to 1.27 runtime/proc.go, main). What it may use up later is its own share, since it is
+ * what comes after it that races.
+ */
+static size_t emit_first_time(struct builder *b)
+{
+	struct emit *e = &b->e;
+	emit_lea_at(e, AMD64_RDI, HEADER(first_next[1]));
+	emit_cmp_mem_imm(e, AMD64_R14, b->plan->goid_offset, 1);
+	size_t other = emit_branch(e, EMIT_NOT_EQUAL);
+	emit_lea_at(e, AMD64_RDI, HEADER(first_next[0]));
+	emit_cmp_mem_imm(e, AMD64_R14, b->plan->lockedm_offset, 0);
+	size_t locked = emit_branch(e, EMIT_NOT_EQUAL);
+	emit_land(e, other);
+	return locked;
+}
+
 /*
  * Behind the instructions that set the flag: keeps the goroutine there for a while with the flag set,
  * so that another one that comes to the same map runs into Go's own check. Only where another
- * goroutine wrote this map last, one at a time, and with pauses in between.
+ * goroutine wrote this map last, or more seldom where nobody is known to have; one at a time, and with
+ * pauses in between.
  */
 static void emit_hold(struct builder *b, const struct plan_site *site)
 {
 	static const uint8_t saved[] = {AMD64_RAX, AMD64_RCX, AMD64_RDX, AMD64_RSI,
 					AMD64_RDI, AMD64_R10, AMD64_R11};
 	struct emit *e = &b->e;
-	size_t out[7], n = 0;
+	size_t out[8], n = 0;
 	uint64_t last = b->how->table + records_last_offset(b->how->line_bits);
 	for (size_t i = 0; i < sizeof(saved); i++)
 		emit_push(e, saved[i]);
@@ -189,7 +230,16 @@ static void emit_hold(struct builder *b, const struct plan_site *site)
 	emit_cmp_mem(e, AMD64_RDI, offsetof(struct record_last, g), AMD64_R14);
 	out[n++] = emit_branch(e, EMIT_EQUAL);
 	emit_store(e, AMD64_RDI, offsetof(struct record_last, g), AMD64_R14);
+	emit_lea_at(e, AMD64_RDI, HEADER(hold_next));
+	size_t handed_over = emit_jump(e);
+	emit_land(e, fresh);
+	emit_store(e, AMD64_RDI, offsetof(struct record_last, map), AMD64_RSI);
+	emit_store(e, AMD64_RDI, offsetof(struct record_last, g), AMD64_R14);
+	out[n++] = emit_first_time(b);
+	emit_land(e, handed_over);
 	emit_rdtsc(e);
+	emit_cmp_load(e, AMD64_RAX, AMD64_RDI, 0);
+	out[n++] = emit_branch(e, EMIT_BELOW);
 	emit_cmp_load_at(e, AMD64_RAX, HEADER(hold_next));
 	out[n++] = emit_branch(e, EMIT_BELOW);
 	emit_cmp_load_at(e, AMD64_RAX, HEADER(hold_until));
@@ -198,20 +248,10 @@ static void emit_hold(struct builder *b, const struct plan_site *site)
 	emit_move_imm32(e, AMD64_RCX, 1);
 	emit_lock_cmpxchg32_at(e, HEADER(holder), AMD64_RCX);
 	out[n++] = emit_branch(e, EMIT_NOT_EQUAL);
-	emit_lock_inc32_at(e, HEADER(holds));
-	emit_sleep(b);
-	emit_rdtsc(e);
-	emit_load_at(e, AMD64_RDX, HEADER(hold_rest));
-	emit_add(e, AMD64_RAX, AMD64_RDX);
-	emit_store_at(e, HEADER(hold_next), AMD64_RAX);
-	emit_store32_imm_at(e, HEADER(holder), 0);
-	out[n++] = emit_jump(e);
-	assert(n == sizeof(out) / sizeof(out[0]));
-	emit_land(e, fresh);
-	emit_store(e, AMD64_RDI, offsetof(struct record_last, map), AMD64_RSI);
-	emit_store(e, AMD64_RDI, offsetof(struct record_last, g), AMD64_R14);
+	emit_keep(b);
 	for (size_t i = 0; i < n; i++)
 		emit_land(e, out[i]);
+	assert(n == sizeof(out) / sizeof(out[0]));
 	for (size_t i = sizeof(saved); i-- > 0;)
 		emit_pop(e, saved[i]);
 	/* and, xor and test leave the same flags for the same result: Intel SDM volume 1, A.1 */

@@ -18,7 +18,7 @@
 #include "probe/stubs.h"
 
 enum { CODE = 0x50000000, STUBS = 0x50200000, BITS = 4 };
-enum { GOID_AT = 160, MAP_FLAG = 8 };
+enum { GOID_AT = 160, LOCKEDM_AT = 168, MAP_FLAG = 8 };
 
 /* What Go 1.23 has at +0x75 and at +0x2c6 of mapassign_fast64: see plan.h. */
 static const uint8_t set_run[] = {0x0f, 0xb6, 0x4b, 0x08, 0x83, 0xf1, 0x04, 0x88, 0x4b, 0x08};
@@ -89,7 +89,8 @@ static void set_up_with(struct fixture *f, bool times, bool holds, bool map_in_r
 				.count = 2,
 				.text = CODE,
 				.etext = CODE + 4096,
-				.goid_offset = GOID_AT};
+				.goid_offset = GOID_AT,
+				.lockedm_offset = LOCKEDM_AT};
 	struct stubs_options how = {.addr = STUBS,
 				    .table = STUBS + STUBS_SIZE_MAX,
 				    .line_bits = BITS,
@@ -236,16 +237,23 @@ static void a_clear_without_a_set_leaves_no_line(void **state)
 	tear_down(&f);
 }
 
+/* Holds of a millisecond, at any time. */
+static void switch_holds_on(struct fixture *f)
+{
+	set_up(f, true, true);
+	f->table->hold_on = 1;
+	f->table->hold_until = UINT64_MAX;
+	f->table->hold_time[1] = 1000000;
+}
+
 static void a_writer_is_held_only_after_another_one(void **state)
 {
 	(void)state;
 	struct fixture f;
 	static uint64_t other[64];
 	other[1] = stack_end();
-	set_up(&f, true, true);
-	f.table->hold_on = 1;
-	f.table->hold_until = UINT64_MAX;
-	f.table->hold_time[1] = 1000000;
+	switch_holds_on(&f);
+	f.table->first_next[1] = UINT64_MAX;
 	call_set(&f, f.g);
 	call_set(&f, f.g);
 	assert_int_equal(f.table->holds, 0);
@@ -253,6 +261,47 @@ static void a_writer_is_held_only_after_another_one(void **state)
 	assert_int_equal(f.table->holds, 1);
 	assert_int_equal(f.table->holder, 0);
 	f.table->hold_map = 1;
+	call_set(&f, f.g);
+	assert_int_equal(f.table->holds, 1);
+	tear_down(&f);
+}
+
+static void the_first_writer_of_a_map_is_held_and_then_none_for_a_while(void **state)
+{
+	(void)state;
+	struct fixture f;
+	static uint64_t other[64];
+	other[1] = stack_end();
+	switch_holds_on(&f);
+	f.table->first_rest = UINT64_MAX / 2;
+	call_set(&f, f.g);
+	assert_int_equal(f.table->holds, 1);
+	assert_true(f.table->first_next[1] > UINT64_MAX / 2);
+	assert_int_equal(f.table->first_next[0], 0);
+	/* as if nobody had written it */
+	memset((uint8_t *)f.table + records_last_offset(BITS), 0,
+	       sizeof(struct record_last) << RECORD_LAST_BITS);
+	call_set(&f, f.g);
+	assert_int_equal(f.table->holds, 1);
+	/* one that comes after another is held all the same */
+	call_set(&f, other);
+	assert_int_equal(f.table->holds, 2);
+	tear_down(&f);
+}
+
+static void the_main_goroutine_is_held_first_only_once_packages_are_initialized(void **state)
+{
+	(void)state;
+	struct fixture f;
+	switch_holds_on(&f);
+	f.table->first_next[1] = UINT64_MAX;
+	f.g[GOID_AT / 8] = 1;
+	f.g[LOCKEDM_AT / 8] = 1;
+	call_set(&f, f.g);
+	assert_int_equal(f.table->holds, 0);
+	memset((uint8_t *)f.table + records_last_offset(BITS), 0,
+	       sizeof(struct record_last) << RECORD_LAST_BITS);
+	f.g[LOCKEDM_AT / 8] = 0;
 	call_set(&f, f.g);
 	assert_int_equal(f.table->holds, 1);
 	tear_down(&f);
@@ -313,6 +362,9 @@ int main(void)
 		cmocka_unit_test(nothing_is_written_once_the_table_is_frozen),
 		cmocka_unit_test(a_clear_without_a_set_leaves_no_line),
 		cmocka_unit_test(a_writer_is_held_only_after_another_one),
+		cmocka_unit_test(the_first_writer_of_a_map_is_held_and_then_none_for_a_while),
+		cmocka_unit_test(
+			the_main_goroutine_is_held_first_only_once_packages_are_initialized),
 		cmocka_unit_test(a_thread_in_a_stub_is_shown_where_it_would_be),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
