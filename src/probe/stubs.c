@@ -207,13 +207,16 @@ static void emit_hold(struct builder *b, const struct plan_site *site)
 	static const uint8_t saved[] = {AMD64_RAX, AMD64_RCX, AMD64_RDX, AMD64_RSI,
 					AMD64_RDI, AMD64_R10, AMD64_R11};
 	struct emit *e = &b->e;
-	size_t out[8], n = 0;
+	size_t out[9], n = 0;
 	uint64_t last = b->how->table + records_last_offset(b->how->line_bits);
 	for (size_t i = 0; i < sizeof(saved); i++)
 		emit_push(e, saved[i]);
 	emit_move(e, AMD64_RSI, site->map_reg);
 	emit_cmp32_at_imm(e, HEADER(hold_on), 0);
 	out[n++] = emit_branch(e, EMIT_EQUAL);
+	/* a flag that stays set for that long without a line would be taken for a stray one */
+	emit_cmp32_at_imm(e, HEADER(frozen), 0);
+	out[n++] = emit_branch(e, EMIT_NOT_EQUAL);
 	emit_cmp_at_imm(e, HEADER(hold_map), 0);
 	size_t any = emit_branch(e, EMIT_EQUAL);
 	emit_cmp_load_at(e, AMD64_RSI, HEADER(hold_map));

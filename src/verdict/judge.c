@@ -442,8 +442,8 @@ static enum status fill_recorded(struct judge *j, const struct recorded *r, enum
 	struct map_function f;
 	struct map_call call;
 	bool live;
-	const struct goroutine *g = goroutines_by_g(&j->goroutines, r->record->g);
-	if (recorded_frames(j->rt, j->options->records, r->record, g, &frames, &live, err) != OK)
+	const struct goroutine *g = &r->goroutine;
+	if (recorded_frames(j->rt, j->options->records, r, &frames, &live, err) != OK)
 		return FAILED;
 	v->has_other = true;
 	enum status status = access_fill(j->rt, &j->library, g, &frames, a, err);
@@ -481,9 +481,7 @@ static enum status fill_recorded_rest(struct judge *j, struct error *err)
 				: "recorded: it had just written this map";
 		struct frames frames;
 		bool live;
-		if (recorded_frames(j->rt, j->options->records, r->record,
-				    goroutines_by_g(&j->goroutines, r->record->g), &frames, &live,
-				    err) != OK)
+		if (recorded_frames(j->rt, j->options->records, r, &frames, &live, err) != OK)
 			return FAILED;
 		struct candidate c = {.goroutine = r->record->goid,
 				      .site = frames_site(j->rt, &j->library, &frames),
@@ -519,11 +517,20 @@ static enum status judge_recorded(struct judge *j, bool *ret_done, struct error 
 	}
 	if (records->header.detector_g != j->crash.goroutine.g || !j->recorded_map)
 		return OK;
-	j->recorded_count = recorded_find(records, &j->goroutines, j->recorded_map, j->recorded);
+	j->recorded_count =
+		recorded_find(j->rt, records, &j->goroutines, j->recorded_map, j->recorded);
 	if (!j->recorded_count)
 		return OK;
 	const struct recorded *best = &j->recorded[0];
-	bool proof = best->how != RECORDED_JUST_ENDED;
+	bool ended = best->how == RECORDED_ONLY || best->how == RECORDED_JUST_ENDED;
+	if (ended && v->map.has_header && v->map.map.writing) {
+		/* set by none of those, who have all cleared it */
+		j->recorded_count = 0;
+		return access_evidence(&v->detector, err,
+				       "recorded: no other write of this map was in flight as the "
+				       "check failed, and its flag is set still: a stray write?");
+	}
+	bool proof = !ended || (best->how == RECORDED_ONLY && v->map.has_header);
 	v->grade = certain && proof ? GRADE_PROVEN : GRADE_LIKELY;
 	*ret_done = true;
 	if (fill_recorded(j, best, v->grade, err) != OK)

@@ -103,8 +103,24 @@ static int best_first(const void *a, const void *b)
 	return x->record->goid < y->record->goid ? -1 : x->record->goid > y->record->goid;
 }
 
-size_t recorded_find(const struct records *records, const struct goroutines *goroutines,
-		     uint64_t map, struct recorded ret[RECORDED_MAX])
+/* Whose line it is. The g of one that has ended keeps its id until another takes it. */
+static struct goroutine writer_of(struct runtime *rt, const struct goroutines *goroutines,
+				  const struct record *record)
+{
+	const struct goroutine *alive = goroutines_by_g(goroutines, record->g);
+	struct goroutine g;
+	if (alive && alive->id == record->goid)
+		return *alive;
+	if (alive || goroutine_read(rt, record->g, &g, NULL) != OK || g.id != record->goid)
+		g = (struct goroutine){.g = record->g, .id = record->goid};
+	g.status = GOROUTINE_DEAD;
+	g.thread = -1;
+	return g;
+}
+
+size_t recorded_find(struct runtime *rt, const struct records *records,
+		     const struct goroutines *goroutines, uint64_t map,
+		     struct recorded ret[RECORDED_MAX])
 {
 	const struct record *own = own_record(records), *only = only_writer(records, own);
 	size_t count = 0;
@@ -112,9 +128,11 @@ size_t recorded_find(const struct records *records, const struct goroutines *gor
 		return 0;
 	for (size_t i = 0; i < records->count && count < RECORDED_MAX; i++) {
 		const struct record *record = &records->list[i];
-		const struct goroutine *g = goroutines_by_g(goroutines, record->g);
-		if (record->map == map && record->g != records->header.detector_g && g &&
-		    g->id == record->goid && judge_record(records, own, only, record, &ret[count]))
+		if (record->map != map || record->g == records->header.detector_g ||
+		    !judge_record(records, own, only, record, &ret[count]))
+			continue;
+		ret[count].goroutine = writer_of(rt, goroutines, record);
+		if (ret[count].goroutine.status != GOROUTINE_DEAD || record->state == RECORD_DONE)
 			count++;
 	}
 	qsort(ret, count, sizeof(*ret), best_first);
@@ -146,9 +164,10 @@ static bool find_tail(const struct frames *live, const uint64_t *callers, size_t
 }
 
 enum status recorded_frames(struct runtime *rt, const struct records *records,
-			    const struct record *record, const struct goroutine *goroutine,
-			    struct frames *ret, bool *ret_live, struct error *err)
+			    const struct recorded *recorded, struct frames *ret, bool *ret_live,
+			    struct error *err)
 {
+	const struct record *record = recorded->record;
 	struct stack_walk walk = STACK_WALK_INIT;
 	struct frames live = {0}, frames = {0};
 	size_t count = 0, tail = 0, k = 0;
@@ -156,7 +175,8 @@ enum status recorded_frames(struct runtime *rt, const struct records *records,
 	while (count < RECORD_CALLERS && record->callers[count])
 		count++;
 	/* A stack that cannot be had leaves what was kept. */
-	if (frames_collect(&walk, rt, goroutine, FRAMES_REPORT_MAX, &live, NULL) != OK)
+	if (recorded->goroutine.status == GOROUTINE_DEAD ||
+	    frames_collect(&walk, rt, &recorded->goroutine, FRAMES_REPORT_MAX, &live, NULL) != OK)
 		frames_done(&live);
 	stack_walk_done(&walk);
 	for (; k < count && !has_tail; k += !has_tail)

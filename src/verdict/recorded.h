@@ -5,8 +5,9 @@
  * The detector was inside its map function when the table froze. Another goroutine whose write of the
  * same map was in flight at that time overlaps with it, whatever locks the two may hold: that is
  * proven. A write that had ended by then overlaps if the detector's own write is known to have begun
- * before that; else if nobody else can have set the flag that the check saw. One that ended just before
- * is likely to be what the check saw, but others may have come and gone since.
+ * before that; else if nobody else can have set the flag that the check saw, and the flag is clear by
+ * now: one that is set while nobody writes was set by no map write. One that ended just before is
+ * likely to be what the check saw, but others may have come and gone since.
  */
 #ifndef VERDICT_RECORDED_H
 #define VERDICT_RECORDED_H
@@ -29,6 +30,7 @@ enum recorded_how {
 
 struct recorded {
 	const struct record *record;
+	struct goroutine goroutine; /* whose write it was; GOROUTINE_DEAD: it has ended since */
 	enum recorded_how how;
 	uint64_t age; /* ticks from its set, or from its end, to the freeze; 0 without times */
 };
@@ -36,10 +38,11 @@ struct recorded {
 /* At most this many others are looked at. */
 enum { RECORDED_MAX = 64 };
 
-/* The other writers of map at the freeze, best first; returns how many. Lines of goroutines that are
- * gone or that have begun anew since are left out. */
-size_t recorded_find(const struct records *records, const struct goroutines *goroutines,
-		     uint64_t map, struct recorded ret[RECORDED_MAX]);
+/* The other writers of map at the freeze, best first; returns how many. Of goroutines that have ended
+ * since, writes that were done count too: what the line says needs nobody to be there still. */
+size_t recorded_find(struct runtime *rt, const struct records *records,
+		     const struct goroutines *goroutines, uint64_t map,
+		     struct recorded ret[RECORDED_MAX]);
 
 /* The map that the detector was writing, by its own line: known where its exit check failed. */
 bool recorded_own_map(const struct records *records, uint64_t *ret);
@@ -52,7 +55,7 @@ bool recorded_checked_map(const struct records *records, uint64_t g, uint64_t *r
  * inside that call, so that all frames are its own. Frames without a stack pointer come from the
  * record. The caller releases *ret by frames_done. */
 enum status recorded_frames(struct runtime *rt, const struct records *records,
-			    const struct record *record, const struct goroutine *goroutine,
-			    struct frames *ret, bool *ret_live, struct error *err);
+			    const struct recorded *recorded, struct frames *ret, bool *ret_live,
+			    struct error *err);
 
 #endif

@@ -10,6 +10,10 @@ setup_file() {
       "$SOURCE_DIR/tools/build-program" $version $program normal "$DIR/$version" >/dev/null
     done
   done
+  for version in 1.22 1.27; do
+    "$SOURCE_DIR/tools/build-program" $version article normal "$DIR/$version" >/dev/null
+    "$SOURCE_DIR/tools/build-program" $version "$SOURCE_DIR/tests/live/stray" normal "$DIR/$version" >/dev/null
+  done
   "$SOURCE_DIR/tools/build-program" 1.26 explicitpanic normal "$DIR" >/dev/null
   "$SOURCE_DIR/tools/build-program" 1.26 healthylocks normal "$DIR" >/dev/null
 }
@@ -24,6 +28,26 @@ setup_file() {
       [[ "$stderr" == *"fatal error: concurrent map"*"goroutine "*"fatal error: concurrent map"*"verdict   proven"* ]]
       [[ "$stderr" == *"detector  goroutine "*"$program/main.go:"*"other     goroutine "*"$program/main.go:"* ]]
     done
+  done
+}
+
+@test "the article's program, which one run in five survives, dies at the first try under --hold, and is proven" {
+  for version in 1.22 1.27; do
+    for _ in 1 2 3 4 5 6 7 8; do
+      run --separate-stderr "$MAPCRASH" run --hold 50 -- "$DIR/$version/article"
+      echo "$version: $status: $stderr"
+      [ "$status" -eq 2 ]
+      [[ "$stderr" == *"verdict   proven"*"article/main.go:19"*"article/main.go:19"* ]]
+    done
+  done
+}
+
+@test "a stray flag is not blamed on the one who wrote the map before" {
+  for version in 1.22 1.27; do
+    run --separate-stderr "$MAPCRASH" run -- "$DIR/$version/stray"
+    echo "$stderr"
+    [[ "$stderr" == *"verdict   "*"recorded: no other write of this map was in flight"* ]]
+    [[ "$stderr" != *"verdict   proven"* ]]
   done
 }
 

@@ -1,0 +1,152 @@
+/*
+ * Which lines of a recorder's table say something about a crash.
+ */
+#include "verdict/recorded.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "target/memory.h"
+
+enum { MAP = 0xc000010000, FROZEN_AT = 1000000 };
+
+/* A table as it was frozen: line 0 is the detector's, whose write of MAP is in flight since 900,000; line 1 is that of
+ * goroutine 7 at g 0x7000. No memory can be read. */
+struct fixture {
+	struct target target;
+	struct runtime rt;
+	struct record lines[2];
+	struct records records;
+	struct goroutine live[2];
+	struct goroutines goroutines;
+	struct recorded found[RECORDED_MAX];
+};
+
+static void set_up(struct fixture *f)
+{
+	memset(f, 0, sizeof(*f));
+	f->target.memory = memory_new();
+	assert_non_null(f->target.memory);
+	f->rt.target = &f->target;
+	f->records.header.frozen = 1;
+	f->records.header.flags = RECORDS_TIMES;
+	f->records.header.frozen_at = FROZEN_AT;
+	f->records.header.detector_g = 0x1000;
+	f->records.header.detector_goid = 1;
+	f->lines[0] = (struct record){
+		.g = 0x1000, .goid = 1, .map = MAP, .set = 900000, .state = RECORD_IN_FLIGHT};
+	f->lines[1] = (struct record){
+		.g = 0x7000, .goid = 7, .map = MAP, .set = 800000, .state = RECORD_IN_FLIGHT};
+	f->records.list = f->lines;
+	f->records.count = 2;
+	f->live[0] = (struct goroutine){.g = 0x1000, .id = 1, .status = GOROUTINE_RUNNING};
+	f->live[1] = (struct goroutine){.g = 0x7000, .id = 7, .status = GOROUTINE_RUNNING};
+	f->goroutines.list = f->live;
+	f->goroutines.count = 2;
+}
+
+static size_t find(struct fixture *f)
+{
+	size_t count = recorded_find(&f->rt, &f->records, &f->goroutines, MAP, f->found);
+	memory_free(f->target.memory);
+	return count;
+}
+
+static void ends_at(struct fixture *f, uint64_t clear)
+{
+	f->lines[1].state = RECORD_DONE;
+	f->lines[1].clear = clear;
+}
+
+static void a_write_in_flight_is_found(void **state)
+{
+	(void)state;
+	struct fixture f;
+	set_up(&f);
+	assert_int_equal(find(&f), 1);
+	assert_int_equal(f.found[0].how, RECORDED_IN_FLIGHT);
+	assert_int_equal(f.found[0].age, 200000);
+	assert_int_equal(f.found[0].goroutine.id, 7);
+	assert_int_equal(f.found[0].goroutine.status, GOROUTINE_RUNNING);
+}
+
+static void a_write_in_flight_of_a_goroutine_that_is_gone_says_nothing(void **state)
+{
+	(void)state;
+	struct fixture f;
+	set_up(&f);
+	f.goroutines.count = 1;
+	assert_int_equal(find(&f), 0);
+}
+
+static void a_write_that_overlapped_counts_though_its_goroutine_has_ended(void **state)
+{
+	(void)state;
+	struct fixture f;
+	set_up(&f);
+	ends_at(&f, 900001);
+	f.goroutines.count = 1;
+	assert_int_equal(find(&f), 1);
+	assert_int_equal(f.found[0].how, RECORDED_OVERLAPS);
+	assert_int_equal(f.found[0].goroutine.id, 7);
+	assert_int_equal(f.found[0].goroutine.status, GOROUTINE_DEAD);
+	assert_int_equal(f.found[0].goroutine.thread, -1);
+}
+
+static void a_line_is_not_taken_for_that_of_the_goroutine_that_has_its_g_now(void **state)
+{
+	(void)state;
+	struct fixture f;
+	set_up(&f);
+	ends_at(&f, 900001);
+	f.live[1].id = 8;
+	assert_int_equal(find(&f), 1);
+	assert_int_equal(f.found[0].goroutine.id, 7);
+	assert_int_equal(f.found[0].goroutine.status, GOROUTINE_DEAD);
+}
+
+static void a_write_that_ended_before_the_detectors_began_did_not_overlap(void **state)
+{
+	(void)state;
+	struct fixture f;
+	set_up(&f);
+	ends_at(&f, 899999);
+	assert_int_equal(find(&f), 1);
+	assert_int_equal(f.found[0].how, RECORDED_ONLY);
+	set_up(&f);
+	ends_at(&f, 899999);
+	f.lines[0].map = MAP + 64;
+	f.lines[0].state = RECORD_DONE;
+	f.lines[0].clear = 950000;
+	assert_int_equal(find(&f), 0);
+}
+
+static void another_map_and_a_table_that_is_not_frozen_say_nothing(void **state)
+{
+	(void)state;
+	struct fixture f;
+	set_up(&f);
+	f.lines[1].map = MAP + 64;
+	assert_int_equal(find(&f), 0);
+	set_up(&f);
+	f.records.header.frozen = 0;
+	assert_int_equal(find(&f), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_write_in_flight_is_found),
+		cmocka_unit_test(a_write_in_flight_of_a_goroutine_that_is_gone_says_nothing),
+		cmocka_unit_test(a_write_that_overlapped_counts_though_its_goroutine_has_ended),
+		cmocka_unit_test(a_line_is_not_taken_for_that_of_the_goroutine_that_has_its_g_now),
+		cmocka_unit_test(a_write_that_ended_before_the_detectors_began_did_not_overlap),
+		cmocka_unit_test(another_map_and_a_table_that_is_not_frozen_say_nothing),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
