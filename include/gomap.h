@@ -184,7 +184,7 @@ struct gomap_extra;
 
 /* What a debugger needs to know of a map beyond Go's header. It stands in each map, for the heap is
  * in every core, and a library's constants are not. The magic's digits are the version of what
- * follows and of the encoding of writer, turn, site and bias. */
+ * follows, of the encoding of writer, turn, site and bias, and of the hash of integers and strings. */
 #define GOMAP_MAGIC "gomap/01"
 enum { GOMAP_DESCRIPTOR_AT = 112 };
 struct gomap_descriptor {

@@ -4,7 +4,6 @@
 #include "cli/command.h"
 #include "cli/session.h"
 #include "maps/libgomap.h"
-#include "report/libgomap.h"
 #include "report/map.h"
 #include "verdict/verdict.h"
 
@@ -81,20 +80,30 @@ static bool choose_view(const struct options *options, struct map_view *ret)
 			     &ret->limit);
 }
 
-/* A map of the C library, which needs no Go around it. */
-static int show_libgomap(struct session *s, uint64_t addr, const struct map_view *view)
+/* The map in the session's target as the options ask for it; the exit status. */
+static int show(struct session *s, struct runtime *rt, const struct map *map, struct map_view *view)
 {
-	struct libgomap m;
-	if (s->json || !view->entries || option_given(s->options, OPTION_CHECK)) {
-		fprintf(stderr,
-			"mapcrash map: a map of libgomap is shown as text with its entries; "
-			"--json, --check, --hex and --key are for Go's\n");
-		return EXIT_USAGE;
+	struct check_report report = {0};
+	struct lookup lookup = {0};
+	if (option_given(s->options, OPTION_CHECK)) {
+		if (map_check(rt, map, &report, &s->error) != OK)
+			return session_fail(s);
+		view->check = &report;
 	}
-	if (libgomap_open(s->target, &s->notes, addr, &m, &s->error) != OK)
-		return session_fail(s);
-	bool complete = libgomap_text(&s->page, &m, view->limit);
-	page_notes(&s->page, &s->notes);
+	if (view->key) {
+		if (map_lookup(rt, map, view->key, &lookup, &s->error) != OK) {
+			check_report_done(&report);
+			return session_fail(s);
+		}
+		view->lookup = &lookup;
+	}
+	bool complete = s->json ? map_json(stdout, rt, &s->source, map, view)
+				: map_text(&s->page, rt, map, view);
+	complete = complete && check_was_complete(&report);
+	check_report_done(&report);
+	lookup_done(&lookup);
+	if (!s->json)
+		page_notes(&s->page, &s->notes);
 	int status = session_end(s);
 	return status == EXIT_SHOWN && !complete ? EXIT_GAPS : status;
 }
@@ -114,8 +123,13 @@ int map_run(const struct options *options)
 	if (status != EXIT_SHOWN)
 		return status;
 	status = session_open_target(&s, options->operands[0]);
-	if (s.target && libgomap_is_at(s.target, addr))
-		return show_libgomap(&s, addr, &view);
+	/* a map of the C library needs no Go around it */
+	if (s.target && libgomap_is_at(s.target, addr)) {
+		struct libgomap library;
+		if (libgomap_open(s.target, &s.notes, addr, &library, &s.error) != OK)
+			return session_fail(&s);
+		return show(&s, &library.rt, &library.map, &view);
+	}
 	if (status != EXIT_SHOWN)
 		return session_fail(&s);
 	status = session_need_run(&s);
@@ -127,25 +141,5 @@ int map_run(const struct options *options)
 	if (choose_type(&s, name, addr, &type) != OK ||
 	    map_open(s.rt, type, addr, &map, &s.error) != OK)
 		return session_fail(&s);
-	struct check_report report = {0};
-	struct lookup lookup = {0};
-	if (option_given(options, OPTION_CHECK)) {
-		if (map_check(s.rt, &map, &report, &s.error) != OK)
-			return session_fail(&s);
-		view.check = &report;
-	}
-	if (view.key) {
-		if (map_lookup(s.rt, &map, view.key, &lookup, &s.error) != OK)
-			return session_fail(&s);
-		view.lookup = &lookup;
-	}
-	bool complete = s.json ? map_json(stdout, s.rt, &s.source, &map, &view)
-			       : map_text(&s.page, s.rt, &map, &view);
-	complete = complete && check_was_complete(&report);
-	check_report_done(&report);
-	lookup_done(&lookup);
-	if (!s.json)
-		page_notes(&s.page, &s.notes);
-	status = session_end(&s);
-	return status == EXIT_SHOWN && !complete ? EXIT_GAPS : status;
+	return show(&s, s.rt, &map, &view);
 }

@@ -61,6 +61,7 @@ int session_open_target(struct session *s, const char *what)
 				     .recorded = s->has_records};
 	if (target_open(what, &how, &s->notes, &s->target, &s->error) != OK)
 		return EXIT_NOTHING;
+	s->source = (struct explain_source){.kind = kinds[s->target->kind], .path = what};
 	if (!s->has_records)
 		s->has_records = s->target->kind != TARGET_EXECUTABLE &&
 				 records_find(s->target, &s->records, NULL) == OK;
@@ -70,7 +71,6 @@ int session_open_target(struct session *s, const char *what)
 		(void)error_prefix(&s->error, "%s", what);
 		return EXIT_NOTHING;
 	}
-	s->source = (struct explain_source){.kind = kinds[s->target->kind], .path = what};
 	return EXIT_SHOWN;
 }
 

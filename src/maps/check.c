@@ -7,8 +7,9 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "go/value.h"
+#include "maps/entry.h"
 #include "maps/internal.h"
+#include "maps/libgomap.h"
 
 /* Entries whose hash is recomputed first. When most of them disagree, it is our hash that is wrong (a
  * newer Go, keys that are not the process's), not the map. */
@@ -54,7 +55,7 @@ void check_add_slot(struct checker *checker, enum check_kind kind, const struct 
 	va_end(ap);
 	map_walk_entry(checker->walk, c, i, &e);
 	if (checker->report->count < CHECK_FINDINGS_MAX)
-		value_render(checker->rt, checker->map->type.type.key, e.key, &key);
+		map_key_text(checker->rt, checker->map, e.key, NULL, &key);
 	bool hmap = checker->map->design == MAP_HMAP;
 	check_add(checker->report, kind, e.slot, "key %.*s%s in slot %u of %s %" PRIu64 ": %s",
 		  KEY_TEXT_MAX, key.s, key.len > KEY_TEXT_MAX ? "..." : "", i,
@@ -95,7 +96,9 @@ enum hash_result check_hash(struct checker *checker, const struct container *c, 
 	uint64_t addr;
 	const uint8_t *key = key_bytes(checker, c, i, &addr);
 	enum hash_result result = HASH_UNREADABLE;
-	if (key)
+	if (key && checker->map->library)
+		result = libgomap_hash_key(checker->map->library, key, ret);
+	else if (key)
 		result = hash_key(checker->hasher, checker->plan, key, map_seed(checker->map), ret);
 	if (result == HASH_UNREADABLE)
 		check_add_slot(checker, CHECK_UNREADABLE, c, i, "cannot be read");
@@ -147,23 +150,22 @@ static void prepare_hashes(struct checker *checker)
 {
 	struct check_report *report = checker->report;
 	const struct map_type *type = &checker->map->type;
+	const struct libgomap *library = checker->map->library;
 	struct error err;
-	if (hasher_new(checker->rt, &checker->hasher, &err) != OK ||
-	    hasher_plan(checker->hasher, type, &checker->plan, &err) != OK) {
+	if (library ? libgomap_can_hash(library, &err) != OK
+		    : hasher_new(checker->rt, &checker->hasher, &err) != OK ||
+			      hasher_plan(checker->hasher, type, &checker->plan, &err) != OK) {
 		snprintf(report->why_not, sizeof(report->why_not), "%.*s",
 			 (int)sizeof(report->why_not) - 1, err.text);
 		return;
 	}
-	/* hasher_plan refuses keys that are too large to be read. */
+	/* Both refuse keys that are too large to be read. */
 	checker->indirect = malloc(type->key_size ? type->key_size : 1);
 	if (!checker->indirect) {
 		snprintf(report->why_not, sizeof(report->why_not), "out of memory");
-		checker->plan = NULL;
 		return;
 	}
-	if (!hashes_agree(checker))
-		checker->plan = NULL;
-	report->hashes_checked = checker->plan != NULL;
+	checker->can_hash = report->hashes_checked = hashes_agree(checker);
 }
 
 enum status map_check(struct runtime *rt, const struct map *map, struct check_report *ret,

@@ -28,6 +28,18 @@ uint64_t hmap_old_count(const struct map *map)
 	return UINT64_C(1) << (map->b - 1);
 }
 
+enum status hmap_has_moved(struct runtime *rt, const struct map *map, uint64_t number, bool *ret,
+			   struct error *err)
+{
+	uint8_t first = TOPHASH_EVACUATED_EMPTY;
+	if (!(map->library && number < map->nevacuate) &&
+	    memory_read_u8(rt->target->memory, map->old_buckets + number * map->type.bucket_size,
+			   &first, err) != OK)
+		return FAILED;
+	*ret = first > TOPHASH_EMPTY_ONE && first < TOPHASH_MIN;
+	return OK;
+}
+
 enum status hmap_walk_start(struct map_walk *walk, struct error *err)
 {
 	struct hmap_walk *h = &walk->hmap;
@@ -123,6 +135,9 @@ static bool start_old(struct map_walk *walk)
 	h->array = walk->map.old_buckets;
 	h->count = hmap_old_count(&walk->map);
 	h->next = h->block_first = h->block_count = 0;
+	/* see hmap_has_moved */
+	if (walk->map.library)
+		h->next = walk->map.nevacuate < h->count ? walk->map.nevacuate : h->count;
 	return true;
 }
 

@@ -25,13 +25,11 @@ static bool is_evacuated(uint8_t tophash)
 static bool is_shadowed(struct checker *checker, uint64_t bucket)
 {
 	const struct map *map = checker->map;
-	uint8_t first;
+	bool moved;
 	if (!map->growing)
 		return false;
 	uint64_t old = bucket & (hmap_old_count(map) - 1);
-	return memory_read_u8(checker->rt->target->memory,
-			      map->old_buckets + old * map->type.bucket_size, &first, NULL) == OK &&
-	       !is_evacuated(first);
+	return hmap_has_moved(checker->rt, map, old, &moved, NULL) == OK && !moved;
 }
 
 static void start_chain(struct checker *checker, const struct container *c, struct chain *chain)
@@ -99,7 +97,7 @@ static void check_slot(struct checker *checker, const struct container *c, unsig
 	if (chain->ended)
 		check_add_slot(checker, CHECK_LOST, c, i,
 			       "stands behind an emptyRest mark, where lookups end");
-	if (checker->plan && check_hash(checker, c, i, &hash) == HASH_OK)
+	if (checker->can_hash && check_hash(checker, c, i, &hash) == HASH_OK)
 		check_key_hash(checker, c, i, hash);
 }
 

@@ -105,7 +105,8 @@ struct checker {
 	struct check_report *report;
 	struct map_walk *walk;
 	struct hasher *hasher;
-	const struct hash_plan *plan; /* NULL: hashes are not checked */
+	const struct hash_plan *plan; /* of Go's maps */
+	bool can_hash; /* false: hashes are not checked */
 	uint8_t *indirect; /* room for a key that its slot only points to */
 	struct u64set hashes; /* of the keys of one chain or table */
 };

@@ -1,14 +1,21 @@
 #include "maps/libgomap.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/cleanup.h"
 #include "go/format.h"
 #include "go/layout.h"
 
 /* include/gomap.h: GOMAP_DESCRIPTOR_AT, GOMAP_MAGIC with version 01, struct gomap_descriptor. */
-enum { DESCRIPTOR_AT = 112, DESCRIPTOR_SIZE = 24, MAGIC_SIZE = 8, HEADER_MAX = 1024 };
+enum {
+	DESCRIPTOR_AT = 112,
+	DESCRIPTOR_SIZE = 24,
+	MAGIC_SIZE = 8,
+	HEADER_MAX = LIBGOMAP_HEADER_MAX
+};
 static const char magic[MAGIC_SIZE + 1] = "gomap/01";
 
 /* include/gomap.h: struct gomap_shape begins with these words of four bytes each. */
@@ -30,6 +37,9 @@ static const uint32_t BIAS_NONE = 0xffffffff, BIAS_REVOKED = UINT32_C(1) << 31;
 /* A key or an element that its slot points to, and one that it holds, is at most so long here: more
  * would not be read by anyone. */
 enum { VALUE_MAX = 256, STRING_MAX = 4096 };
+
+/* Longer string keys are not hashed: as maps/hash.c. */
+enum { STRING_SIZE_MAX = 16 << 20 };
 
 bool libgomap_is_at(struct target *target, uint64_t addr)
 {
@@ -60,7 +70,8 @@ static enum status read_offsets(const uint8_t *descriptor, struct offsets *ret, 
 	};
 	const uint16_t words[] = {o.writer, o.turn, o.site, o.type};
 	bool fits = o.size >= DESCRIPTOR_AT + DESCRIPTOR_SIZE && o.size <= HEADER_MAX &&
-		    o.bias <= o.size - 4 && o.shape <= o.size - 4 * SHAPE_WORDS;
+		    o.bias <= o.size - 4 && o.shape <= o.size - 4 * SHAPE_WORDS &&
+		    o.seed <= o.size - 16;
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		fits = fits && words[i] <= o.size - 8;
 	if (!fits)
@@ -105,6 +116,54 @@ static void read_name(struct memory *memory, uint64_t type, struct libgomap *ret
 	ret->elem = bracket ? bracket + 1 : "";
 }
 
+static int by_offset(const void *a, const void *b)
+{
+	const struct struct_field *x = a, *y = b;
+	return (x->offset > y->offset) - (x->offset < y->offset);
+}
+
+/* Go's hmap, and what the descriptor tells of. */
+static void set_fields(const struct offsets *o, struct libgomap *ret)
+{
+	const struct {
+		const char *name;
+		int offset, size;
+	} known[LIBGOMAP_FIELDS] = {
+		{"count", 0, 8},
+		{"flags", 8, 1},
+		{"B", 9, 1},
+		{"noverflow", 10, 2},
+		{"hash0", 12, 4},
+		{"buckets", 16, 8},
+		{"oldbuckets", 24, 8},
+		{"nevacuate", 32, 8},
+		{"extra", 40, 8},
+		{"writer", o->writer, 8},
+		{"turn", o->turn, 8},
+		{"site", o->site, 8},
+		{"bias", o->bias, 4},
+		{"seed.a", o->seed, 8},
+		{"seed.b", o->seed + 8, 8},
+		{"descriptor", DESCRIPTOR_AT, 8},
+		{"offsets", DESCRIPTOR_AT + 8, 8},
+		{"offsets", DESCRIPTOR_AT + 16, 8},
+		{"kind", o->shape + 4 * SHAPE_KIND, 4},
+		{"type flags", o->shape + 4 * SHAPE_FLAGS, 4},
+		{"key size", o->shape + 4 * SHAPE_KEY, 4},
+		{"elem size", o->shape + 4 * SHAPE_ELEM, 4},
+		{"key slot", o->shape + 4 * SHAPE_KEY_SLOT, 4},
+		{"elem slot", o->shape + 4 * SHAPE_ELEM_SLOT, 4},
+		{"type", o->type, 8},
+	};
+	for (size_t i = 0; i < LIBGOMAP_FIELDS; i++)
+		ret->fields[i] = (struct struct_field){.name = (char *)known[i].name,
+						       .offset = (uint64_t)known[i].offset,
+						       .size = (uint64_t)known[i].size,
+						       .has_size = true};
+	qsort(ret->fields, LIBGOMAP_FIELDS, sizeof(ret->fields[0]), by_offset);
+	ret->size = o->size;
+}
+
 /* As find_other in lib/gomap/conflict.c. */
 static void read_writer(const uint8_t *m, const struct offsets *o, struct libgomap *ret)
 {
@@ -130,7 +189,7 @@ enum status libgomap_open(struct target *target, struct notes *notes, uint64_t a
 			  struct libgomap *ret, struct error *err)
 {
 	/* "the same as Go's" means up to 1.23 */
-	static const struct go_version version = {.minor = 23, .text = "libgomap"};
+	static const struct go_version version = {.minor = 23, .text = ""};
 	uint8_t m[HEADER_MAX] = {0};
 	struct offsets o = {0};
 	bool exact;
@@ -147,7 +206,21 @@ enum status libgomap_open(struct target *target, struct notes *notes, uint64_t a
 	struct map_type type = read_shape(m + o.shape, &ret->kind);
 	read_name(target->memory, load_u64(m + o.type), ret);
 	read_writer(m, &o, ret);
-	return map_open_as(&ret->rt, &type, addr, &ret->map, err);
+	set_fields(&o, ret);
+	ret->seed[0] = load_u64(m + o.seed);
+	ret->seed[1] = load_u64(m + o.seed + 8);
+	if (map_open_as(&ret->rt, &type, addr, &ret->map, err) != OK)
+		return FAILED;
+	ret->map.library = ret;
+	return OK;
+}
+
+/* What cannot be read is in the text, and a note. */
+static bool unreadable(const struct libgomap *m, uint64_t addr, struct text *text)
+{
+	text_printf(text, "<unreadable 0x%" PRIx64 ">", addr);
+	notes_add(m->rt.notes, "maps", addr, "a key or an element cannot be read");
+	return false;
 }
 
 static bool append_string(const struct libgomap *m, const uint8_t *value, struct text *text)
@@ -155,10 +228,8 @@ static bool append_string(const struct libgomap *m, const uint8_t *value, struct
 	uint64_t ptr = load_u64(value), len = load_u64(value + 8);
 	uint8_t bytes[STRING_MAX] = {0}; /* empty strings have no bytes to read */
 	uint64_t n = len < STRING_MAX ? len : STRING_MAX;
-	if (n && memory_read(m->rt.target->memory, ptr, bytes, n, NULL) != OK) {
-		text_printf(text, "<unreadable 0x%" PRIx64 ">", ptr);
-		return false;
-	}
+	if (n && memory_read(m->rt.target->memory, ptr, bytes, n, NULL) != OK)
+		return unreadable(m, ptr, text);
 	format_quoted(text, bytes, n, &m->rt.version);
 	if (n < len)
 		text_printf(text, " ...+%" PRIu64, len - n);
@@ -172,17 +243,32 @@ static bool is_one_of(const char *name, const char *const *names)
 	return *names != NULL;
 }
 
-/* A number of a C type that is known by name. */
-static bool append_number(const char *type, const uint8_t *value, uint64_t size, struct text *text)
+static bool is_signed(const char *type)
 {
-	static const char *const signeds[] = {
+	static const char *const names[] = {
 		"char",	   "short",   "int",	  "long",    "long long", "int8_t", "int16_t",
 		"int32_t", "int64_t", "intptr_t", "ssize_t", "ptrdiff_t", NULL};
-	static const char *const unsigneds[] = {
+	return is_one_of(type, names);
+}
+
+static bool is_pointer(const char *type)
+{
+	size_t n = strlen(type);
+	return n && type[n - 1] == '*';
+}
+
+static bool is_unsigned(const char *type)
+{
+	static const char *const names[] = {
 		"unsigned char", "unsigned short", "unsigned", "unsigned int", "unsigned long",
 		"uint8_t",	 "uint16_t",	   "uint32_t", "uint64_t",     "uintptr_t",
 		"size_t",	 "bool",	   NULL};
-	size_t n = strlen(type);
+	return is_one_of(type, names);
+}
+
+/* A number of a C type that is known by name. */
+static bool append_number(const char *type, const uint8_t *value, uint64_t size, struct text *text)
+{
 	uint64_t u = 0;
 	if (size != 1 && size != 2 && size != 4 && size != 8)
 		return false;
@@ -194,11 +280,11 @@ static bool append_number(const char *type, const uint8_t *value, uint64_t size,
 		memcpy(&f, value, sizeof(f));
 		memcpy(&d, &u, sizeof(d));
 		format_float(text, size == 4 ? (double)f : d, 8 * (int)size);
-	} else if (n && type[n - 1] == '*') {
+	} else if (is_pointer(type)) {
 		text_append_hex(text, u);
-	} else if (is_one_of(type, signeds)) {
+	} else if (is_signed(type)) {
 		text_append_int(text, (int64_t)(u << shift) >> shift);
-	} else if (is_one_of(type, unsigneds)) {
+	} else if (is_unsigned(type)) {
 		text_append_uint(text, u);
 	} else {
 		return false;
@@ -206,16 +292,16 @@ static bool append_number(const char *type, const uint8_t *value, uint64_t size,
 	return true;
 }
 
-/* A value of a C type at addr. */
+/* A value of a C type at addr, whose bytes are at held unless that is NULL. */
 static bool append_value(const struct libgomap *m, const char *type, bool string, uint64_t addr,
-			 uint64_t size, struct text *text)
+			 const uint8_t *held, uint64_t size, struct text *text)
 {
 	uint8_t value[VALUE_MAX] = {0};
 	uint64_t n = size < VALUE_MAX ? size : VALUE_MAX;
-	if (n && memory_read(m->rt.target->memory, addr, value, n, NULL) != OK) {
-		text_printf(text, "<unreadable 0x%" PRIx64 ">", addr);
-		return false;
-	}
+	if (held)
+		memcpy(value, held, n);
+	else if (n && memory_read(m->rt.target->memory, addr, value, n, NULL) != OK)
+		return unreadable(m, addr, text);
 	if (string && size == 16)
 		return append_string(m, value, text);
 	if (append_number(type, value, size, text))
@@ -227,25 +313,118 @@ static bool append_value(const struct libgomap *m, const char *type, bool string
 	return true;
 }
 
-bool libgomap_key(const struct libgomap *m, const struct map_entry *entry, struct text *text)
+/* "map[K]V": K alone; where it is not known, the integer that the kind says it is, or "". */
+static void key_type(const struct libgomap *m, char ret[LIBGOMAP_NAME_MAX])
 {
-	/* "map[K]V": K alone */
-	char type[LIBGOMAP_NAME_MAX] = "";
 	size_t open = strcspn(m->type, "[");
-	if (m->type[open])
-		memcpy(type, m->type + open + 1, strcspn(m->type + open + 1, "]"));
-	const char *known = type[0]			? type
-			    : m->kind == LIBGOMAP_INT32 ? "int32_t"
-			    : m->kind == LIBGOMAP_INT64 ? "int64_t"
-							: "";
-	return append_value(m, known, m->kind == LIBGOMAP_STRING, entry->key, m->map.type.key_size,
+	const char *name = m->kind == LIBGOMAP_INT32   ? "int32_t"
+			   : m->kind == LIBGOMAP_INT64 ? "int64_t"
+						       : "";
+	size_t n = strlen(name);
+	if (m->type[open] && m->type[open + 1] != ']' && m->type[open + 1]) {
+		name = m->type + open + 1;
+		n = strcspn(name, "]");
+	}
+	memcpy(ret, name, n);
+	ret[n] = '\0';
+}
+
+bool libgomap_key_text(const struct libgomap *m, uint64_t addr, const uint8_t *bytes,
+		       struct text *text)
+{
+	char type[LIBGOMAP_NAME_MAX];
+	key_type(m, type);
+	return append_value(m, type, m->kind == LIBGOMAP_STRING, addr, bytes, m->map.type.key_size,
 			    text);
 }
 
-bool libgomap_elem(const struct libgomap *m, const struct map_entry *entry, struct text *text)
+bool libgomap_elem_text(const struct libgomap *m, uint64_t addr, const uint8_t *bytes,
+			struct text *text)
 {
-	return append_value(m, m->elem, strcmp(m->elem, "struct gomap_string") == 0, entry->elem,
+	return append_value(m, m->elem, strcmp(m->elem, "struct gomap_string") == 0, addr, bytes,
 			    m->map.type.elem_size, text);
+}
+
+enum status libgomap_can_hash(const struct libgomap *m, struct error *err)
+{
+	uint64_t size = m->map.type.key_size;
+	if ((m->kind == LIBGOMAP_STRING && size == 16) ||
+	    (m->kind == LIBGOMAP_INT32 && size == 4) || (m->kind == LIBGOMAP_INT64 && size == 8))
+		return OK;
+	return error_set(err, ERROR_UNSUPPORTED,
+			 "the program hashes such keys by a function of its own");
+}
+
+enum status libgomap_key_kind(const struct libgomap *m, const char *text, struct type *ret,
+			      struct error *err)
+{
+	char type[LIBGOMAP_NAME_MAX];
+	if (libgomap_can_hash(m, err) != OK)
+		return FAILED;
+	key_type(m, type);
+	ret->size = m->map.type.key_size;
+	if (m->kind == LIBGOMAP_STRING)
+		ret->kind = KIND_STRING;
+	else if (is_unsigned(type) || is_pointer(type))
+		ret->kind = KIND_UINT64;
+	else
+		ret->kind = is_signed(type) || text[0] == '-' ? KIND_INT64 : KIND_UINT64;
+	return OK;
+}
+
+/* wyhash's step, include/gomap_inline.h: gomap_impl_mix. */
+static uint64_t mix(uint64_t a, uint64_t b)
+{
+	unsigned __int128 product = (unsigned __int128)a * b;
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+static const uint64_t LAST = UINT64_C(0x9e3779b97f4a7c15);
+
+/* include/gomap_inline.h: gomap_impl_hash_short; lib/gomap/type.c: gomap_hash_bytes. */
+uint64_t libgomap_hash_bytes(const struct libgomap *m, const void *bytes, uint64_t n)
+{
+	const uint8_t *p = bytes;
+	uint64_t a = 0, b = 0, h = m->seed[0];
+	if (n > 16) {
+		for (uint64_t at = 0; n - at > 16; at += 16)
+			h = mix(load_u64(p + at) ^ m->seed[1], load_u64(p + at + 8) ^ h);
+		a = load_u64(p + n - 16);
+		b = load_u64(p + n - 8);
+	} else if (n >= 8) {
+		a = load_u64(p);
+		b = load_u64(p + n - 8);
+	} else if (n >= 4) {
+		a = load_u32(p);
+		b = load_u32(p + n - 4);
+	} else if (n > 0) {
+		a = (uint64_t)p[0] << 16 | (uint64_t)p[n / 2] << 8 | p[n - 1];
+	}
+	return mix(mix(a ^ h, b ^ m->seed[1]) ^ n, m->seed[0] ^ LAST);
+}
+
+static enum hash_result hash_string(const struct libgomap *m, const uint8_t *key, uint64_t *ret)
+{
+	uint64_t ptr = load_u64(key), len = load_u64(key + 8);
+	if (len > STRING_SIZE_MAX)
+		return HASH_UNREADABLE;
+	AUTO_FREE uint8_t *bytes = malloc(len ? len : 1);
+	if (!bytes || (len && memory_read(m->rt.target->memory, ptr, bytes, len, NULL) != OK))
+		return HASH_UNREADABLE;
+	*ret = libgomap_hash_bytes(m, bytes, len);
+	return HASH_OK;
+}
+
+enum hash_result libgomap_hash_key(const struct libgomap *m, const uint8_t *key, uint64_t *ret)
+{
+	if (libgomap_can_hash(m, NULL) != OK)
+		return HASH_UNKNOWN;
+	if (m->kind == LIBGOMAP_STRING)
+		return hash_string(m, key, ret);
+	/* gomap_impl_hash64 */
+	uint64_t word = m->kind == LIBGOMAP_INT32 ? load_u32(key) : load_u64(key);
+	*ret = mix(mix(word ^ m->seed[0], m->seed[1]) ^ m->seed[1], LAST);
+	return HASH_OK;
 }
 
 const char *libgomap_operation_name(unsigned operation)

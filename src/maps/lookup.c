@@ -9,9 +9,10 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "go/format.h"
-#include "go/value.h"
+#include "maps/entry.h"
 #include "maps/hash.h"
 #include "maps/internal.h"
+#include "maps/libgomap.h"
 
 /* Longest key that is looked up: a map stores larger ones by pointer, and hashes what it points to. */
 enum { KEY_SIZE_MAX = 1 << 16 };
@@ -90,8 +91,7 @@ static bool is_scalar(enum kind kind)
 static bool key_reads(struct finder *f, uint64_t addr, const char *text, struct text *scratch)
 {
 	text_clear(scratch);
-	return value_render(f->rt, f->map->type.type.key, addr, scratch) &&
-	       strcmp(scratch->s, text) == 0;
+	return map_key_text(f->rt, f->map, addr, NULL, scratch) && strcmp(scratch->s, text) == 0;
 }
 
 /* The entry whose key reads as text, by a walk over all. */
@@ -113,7 +113,22 @@ static enum status find_by_text(struct finder *f, const char *text, struct map_e
 		text);
 }
 
-static enum status hash_wanted(struct finder *f, const char *text, struct error *err)
+/* The string that text, quoted or not, stands for. */
+static enum status take_string(struct wanted *w, const char *text, struct error *err)
+{
+	if (!format_unquote(&w->string, text))
+		text_append(&w->string, text);
+	return w->string.failed ? error_nomem(err) : OK;
+}
+
+static enum status not_a_key(struct finder *f, const char *text, struct error *err)
+{
+	const char *name = map_type_name(f->rt, f->map);
+	return error_set(err, ERROR_FORMAT, "%.100s is no key of %.100s", text,
+			 name ? name : "this map");
+}
+
+static enum status hash_wanted_go(struct finder *f, const char *text, struct error *err)
 {
 	AUTO_HASHER struct hasher *hasher = NULL;
 	const struct hash_plan *plan;
@@ -126,10 +141,8 @@ static enum status hash_wanted(struct finder *f, const char *text, struct error 
 		return FAILED;
 	w->kind = key.kind;
 	if (key.kind == KIND_STRING) {
-		if (!format_unquote(&w->string, text))
-			text_append(&w->string, text);
-		if (w->string.failed)
-			return error_nomem(err);
+		if (take_string(w, text, err) != OK)
+			return FAILED;
 		f->lookup->hash = memhash(hasher_keys(hasher), w->string.s, w->string.len, seed);
 		return OK;
 	}
@@ -138,8 +151,7 @@ static enum status hash_wanted(struct finder *f, const char *text, struct error 
 		return error_nomem(err);
 	if (is_scalar(key.kind)) {
 		if (!parse_scalar(&key, text, w->scalar))
-			return error_set(err, ERROR_FORMAT, "%.100s is no key of %.100s", text,
-					 type_name(f->rt, t->type.addr));
+			return not_a_key(f, text, err);
 		memcpy(bytes, w->scalar, 8);
 	} else {
 		struct map_entry entry;
@@ -155,6 +167,31 @@ static enum status hash_wanted(struct finder *f, const char *text, struct error 
 		return error_set(err, ERROR_UNSUPPORTED, "no hash can be computed for %.100s",
 				 text);
 	return OK;
+}
+
+static enum status hash_wanted_library(struct finder *f, const char *text, struct error *err)
+{
+	const struct libgomap *library = f->map->library;
+	struct wanted *w = &f->wanted;
+	struct type key = {0};
+	if (libgomap_key_kind(library, text, &key, err) != OK)
+		return error_prefix(err, "no lookup");
+	w->kind = key.kind;
+	if (key.kind == KIND_STRING) {
+		if (take_string(w, text, err) != OK)
+			return FAILED;
+		f->lookup->hash = libgomap_hash_bytes(library, w->string.s, w->string.len);
+		return OK;
+	}
+	if (!parse_scalar(&key, text, w->scalar))
+		return not_a_key(f, text, err);
+	(void)libgomap_hash_key(library, w->scalar, &f->lookup->hash); /* key_kind has seen to it */
+	return OK;
+}
+
+static enum status hash_wanted(struct finder *f, const char *text, struct error *err)
+{
+	return f->map->library ? hash_wanted_library(f, text, err) : hash_wanted_go(f, text, err);
 }
 
 /* Whether the key at addr, of the slot at slot, is the one. */
@@ -244,17 +281,15 @@ static enum status follow_hmap(struct finder *f, struct error *err)
 	const struct map *map = f->map;
 	struct lookup *l = f->lookup;
 	uint64_t size = map->type.bucket_size, array = map->buckets;
-	uint8_t first;
+	bool moved;
 	if (!array || map->b >= 47)
 		return OK;
 	l->start = l->hash & ((UINT64_C(1) << map->b) - 1);
 	if (map->growing) {
 		uint64_t old = l->hash & (hmap_old_count(map) - 1);
-		if (memory_read_u8(f->rt->target->memory, map->old_buckets + old * size, &first,
-				   err) != OK)
+		if (hmap_has_moved(f->rt, map, old, &moved, err) != OK)
 			return FAILED;
-		/* runtime/map.go, evacuated: by the first slot */
-		if (first <= TOPHASH_EMPTY_ONE || first >= TOPHASH_MIN) {
+		if (!moved) {
 			l->in_old = true;
 			l->start = old;
 			array = map->old_buckets;

@@ -21,8 +21,11 @@ enum map_design { MAP_HMAP, MAP_SWISS };
 /* hmap.flags, runtime/map.go up to 1.23. */
 enum { HMAP_ITERATOR = 1, HMAP_OLD_ITERATOR = 2, HMAP_WRITING = 4, HMAP_SAME_SIZE_GROW = 8 };
 
+struct libgomap;
+
 struct map {
 	uint64_t addr;
+	const struct libgomap *library; /* the map of libgomap that this is; NULL: Go's */
 	enum map_design design;
 	struct map_type type;
 	uint64_t count; /* as the header says */
@@ -129,6 +132,11 @@ uint8_t map_tag(const struct map *map, uint64_t hash);
 
 /* Number of the buckets before growth began: runtime/map.go, noldbuckets. */
 uint64_t hmap_old_count(const struct map *map);
+
+/* Whether the entries of old bucket number have moved: runtime/map.go, evacuated. What libgomap has moved
+ * up to nevacuate it gives back to the system, so that the bucket itself cannot be asked. */
+enum status hmap_has_moved(struct runtime *rt, const struct map *map, uint64_t number, bool *ret,
+			   struct error *err);
 
 /* Bytes of one bucket or group. */
 static inline uint64_t map_container_size(const struct map *map)

@@ -59,7 +59,7 @@ static void check_slot(struct checker *checker, const struct container *c, unsig
 {
 	const struct map *map = checker->map;
 	uint64_t hash;
-	if (!checker->plan || check_hash(checker, c, i, &hash) != HASH_OK)
+	if (!checker->can_hash || check_hash(checker, c, i, &hash) != HASH_OK)
 		return;
 	if (map_tag(map, hash) != c->bytes[i])
 		check_add_slot(checker, CHECK_TAG, c, i,

@@ -5,8 +5,9 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
-#include "go/value.h"
+#include "maps/entry.h"
 #include "report/escape.h"
+#include "report/libgomap.h"
 #include "report/mapbytes.h"
 
 const char *check_kind_name(enum check_kind kind)
@@ -104,15 +105,10 @@ static void check_text(struct page *page, const struct check_report *report)
 static bool render(struct runtime *rt, const struct map *map, const struct map_entry *entry,
 		   struct text *key, struct text *elem)
 {
-	const struct map_type *t = &map->type;
 	text_clear(key);
 	text_clear(elem);
-	bool ok = entry->key_bytes
-			  ? value_render_bytes(rt, t->type.key, entry->key_bytes, t->key_size, key)
-			  : value_render(rt, t->type.key, entry->key, key);
-	bool elem_ok = entry->elem_bytes ? value_render_bytes(rt, t->type.elem, entry->elem_bytes,
-							      t->elem_size, elem)
-					 : value_render(rt, t->type.elem, entry->elem, elem);
+	bool ok = map_key_text(rt, map, entry->key, entry->key_bytes, key);
+	bool elem_ok = map_elem_text(rt, map, entry->elem, entry->elem_bytes, elem);
 	return ok && elem_ok;
 }
 
@@ -149,12 +145,15 @@ bool map_text(struct page *page, struct runtime *rt, const struct map *map,
 	      const struct map_view *view)
 {
 	char contradiction[200];
-	page_text(page, type_name(rt, map->type.type.addr));
+	const char *name = map_type_name(rt, map);
+	page_text(page, name ? name : "map");
 	page_printf(page, " at 0x%" PRIx64 ", %" PRIu64 " entries, %s, ", map->addr, map->count,
 		    map->design == MAP_SWISS ? "Swiss map" : "bucket map");
-	page_text(page, rt->version.text);
+	page_text(page, map->library ? "libgomap" : rt->version.text);
 	fputc('\n', page->out);
 	map_header_text(page, map);
+	if (map->library)
+		libgomap_writer_text(page, map->library);
 	if (map_contradiction(rt, map, contradiction)) {
 		page_style(page, STYLE_RED, "  the header contradicts itself: ");
 		page_text(page, contradiction);
@@ -259,11 +258,13 @@ bool map_json(FILE *out, struct runtime *rt, const struct explain_source *source
 	json_header(&json, "mapcrash.map/1", rt, source);
 	json_addr(&json, "address", map->addr);
 	json_string(&json, "kind", map->design == MAP_SWISS ? "swiss" : "hmap");
-	json_string(&json, "type", type_name(rt, map->type.type.addr));
+	json_string(&json, "type", map_type_name(rt, map));
 	json_uint(&json, "count", map->count);
 	json_bool(&json, "writing", map->writing);
 	json_bool(&json, "growing", map->growing);
 	json_header_fields(&json, map);
+	if (map->library)
+		libgomap_writer_json(&json, map->library);
 	json_string(&json, "contradiction",
 		    map_contradiction(rt, map, contradiction) ? contradiction : NULL);
 	if (view->check)

@@ -6,7 +6,8 @@
 #include "base/bytes.h"
 #include "go/pointers.h"
 #include "go/structs.h"
-#include "go/value.h"
+#include "maps/entry.h"
+#include "maps/libgomap.h"
 
 /* Bytes of one line: a word, so that each can have the collector's mark. */
 enum { LINE = 8 };
@@ -69,11 +70,12 @@ static void more_lines(struct page *page, const uint8_t *bytes, uint64_t offset,
 	}
 }
 
-static void padding_lines(struct page *page, const uint8_t *bytes, uint64_t from, uint64_t to)
+static void between_lines(struct page *page, const uint8_t *bytes, uint64_t from, uint64_t to,
+			  const char *what)
 {
 	for (uint64_t at = from; at < to; at += LINE) {
 		bytes_line(page, bytes, at, to - at < LINE ? to - at : LINE, NULL);
-		page_style(page, STYLE_DIM, " padding\n");
+		page_style(page, STYLE_DIM, " %s\n", what);
 	}
 }
 
@@ -101,38 +103,55 @@ static void field_value(struct page *page, const uint8_t *p, uint64_t size, bool
 		page_printf(page, "%" PRIu64, value);
 }
 
-void header_bytes_text(struct page *page, struct runtime *rt, const struct map *map)
+/* The struct's bytes, a field a line. */
+static void fields_text(struct page *page, struct runtime *rt, const struct map *map,
+			const struct struct_layout *s, const struct pointer_mask *mask)
 {
-	const char *name = rt->swiss ? "internal/runtime/maps.Map" : "runtime.hmap";
-	struct struct_layout s;
-	struct pointer_mask room;
-	struct error why;
-	uint8_t bytes[256];
-	if (struct_layout_read(rt, name, &s, &why) != OK) {
-		notes_add_error(rt->notes, "go", name, &why);
-		return;
-	}
-	const struct pointer_mask *mask = mask_of(rt, s.type, &room);
-	if (!s.has_size || s.size > sizeof(bytes) ||
-	    memory_read(rt->target->memory, map->addr, bytes, s.size, &why) != OK) {
+	uint8_t bytes[LIBGOMAP_HEADER_MAX];
+	if (!s->has_size || s->size > sizeof(bytes) ||
+	    memory_read(rt->target->memory, map->addr, bytes, s->size, NULL) != OK) {
 		notes_add(rt->notes, "maps", map->addr, "the header's bytes cannot be read");
-		struct_layout_done(&s);
 		return;
 	}
-	for (size_t i = 0; i < s.count; i++) {
-		const struct struct_field *f = &s.list[i];
-		uint64_t end = i + 1 < s.count ? s.list[i + 1].offset : s.size;
+	for (size_t i = 0; i < s->count; i++) {
+		const struct struct_field *f = &s->list[i];
+		uint64_t end = i + 1 < s->count ? s->list[i + 1].offset : s->size;
 		uint64_t size = f->has_size ? f->size : end - f->offset;
-		if (f->offset > s.size || size > s.size - f->offset || size > LINE || end > s.size)
-			continue; /* none in any header of Go: a layout that lies */
+		if (f->offset > s->size || size > s->size - f->offset || size > LINE ||
+		    end > s->size)
+			continue; /* none in any header: a layout that lies */
 		bytes_line(page, bytes, f->offset, size, mask);
 		fputc(' ', page->out);
 		page_cell(page, f->name, 18);
 		field_value(page, bytes + f->offset, size,
 			    mask && pointer_mask_has(mask, f->offset));
 		fputc('\n', page->out);
-		padding_lines(page, bytes, f->offset + size, end);
+		between_lines(page, bytes, f->offset + size, end,
+			      map->library ? "the library's own" : "padding");
 	}
+}
+
+void header_bytes_text(struct page *page, struct runtime *rt, const struct map *map)
+{
+	const char *name = rt->swiss ? "internal/runtime/maps.Map" : "runtime.hmap";
+	struct pointer_mask room;
+	struct error why;
+	if (map->library) {
+		const struct struct_layout known = {
+			.size = map->library->size,
+			.has_size = true,
+			.list = (struct struct_field *)map->library->fields,
+			.count = LIBGOMAP_FIELDS,
+		};
+		fields_text(page, rt, map, &known, NULL);
+		return;
+	}
+	struct struct_layout s;
+	if (struct_layout_read(rt, name, &s, &why) != OK) {
+		notes_add_error(rt->notes, "go", name, &why);
+		return;
+	}
+	fields_text(page, rt, map, &s, mask_of(rt, s.type, &room));
 	struct_layout_done(&s);
 }
 
@@ -178,11 +197,11 @@ static bool render_part(struct runtime *rt, const struct map *map, const struct 
 {
 	bool key = p->kind == PART_KEY;
 	bool indirect = key ? map->type.indirect_key : map->type.indirect_elem;
-	uint64_t type = key ? map->type.type.key : map->type.type.elem;
+	const uint8_t *bytes = c->bytes + p->offset;
+	uint64_t addr = indirect ? load_u64(bytes) : c->addr + p->offset;
 	text_clear(text);
-	if (indirect)
-		return value_render(rt, type, load_u64(c->bytes + p->offset), text);
-	return value_render_bytes(rt, type, c->bytes + p->offset, p->size, text);
+	return key ? map_key_text(rt, map, addr, indirect ? NULL : bytes, text)
+		   : map_elem_text(rt, map, addr, indirect ? NULL : bytes, text);
 }
 
 static void part_text(struct page *page, struct runtime *rt, const struct map *map,
@@ -217,17 +236,6 @@ static unsigned slots_used(const struct map *map, const uint8_t *bytes)
 	return n;
 }
 
-/* Whether the old bucket number has moved to the new ones: runtime/map.go, evacuated. */
-static bool has_moved(struct runtime *rt, const struct map *map, uint64_t number, bool *ret)
-{
-	uint8_t first;
-	if (memory_read_u8(rt->target->memory, map->old_buckets + number * map->type.bucket_size,
-			   &first, NULL) != OK)
-		return false;
-	*ret = first > TOPHASH_EMPTY_ONE && first < TOPHASH_MIN;
-	return true;
-}
-
 static void container_title(struct page *page, struct runtime *rt, const struct map *map,
 			    const struct container *c)
 {
@@ -245,9 +253,10 @@ static void container_title(struct page *page, struct runtime *rt, const struct 
 		    slots_used(map, c->bytes), MAP_SLOTS);
 	if (map->design == MAP_HMAP && map->growing) {
 		uint64_t old = c->number & (hmap_old_count(map) - 1);
-		if (has_moved(rt, map, old, &moved) && c->old)
+		bool known = hmap_has_moved(rt, map, old, &moved, NULL) == OK;
+		if (known && c->old)
 			page_printf(page, moved ? ", has moved" : ", has not moved yet");
-		else if (has_moved(rt, map, old, &moved) && !moved)
+		else if (known && !moved)
 			page_printf(page, ", lookups still go to old bucket %" PRIu64, old);
 	}
 	fputc('\n', page->out);
@@ -285,13 +294,13 @@ bool container_bytes_text(struct page *page, struct runtime *rt, const struct ma
 		uint64_t end = 0;
 		for (size_t i = 0; i < count; i++) {
 			const struct part *p = &parts[i];
-			padding_lines(page, c.bytes, end, p->offset);
+			between_lines(page, c.bytes, end, p->offset, "padding");
 			bytes_line(page, c.bytes, p->offset, p->size < LINE ? p->size : LINE, mask);
 			part_text(page, rt, map, &c, p, &text);
 			more_lines(page, c.bytes, p->offset, p->size, mask);
 			end = p->offset + p->size;
 		}
-		padding_lines(page, c.bytes, end, size);
+		between_lines(page, c.bytes, end, size, "padding");
 	}
 	return map_walk_complete(walk);
 }
@@ -363,7 +372,7 @@ static void found_text(struct page *page, struct runtime *rt, const struct map *
 		page_style(page, STYLE_YELLOW, "  the key is not in the map\n");
 		return;
 	}
-	value_render(rt, map->type.type.elem, l->entry.elem, &text);
+	map_elem_text(rt, map, l->entry.elem, NULL, &text);
 	page_printf(page, "  key at 0x%" PRIx64 ", element at 0x%" PRIx64 ": ", l->entry.key,
 		    l->entry.elem);
 	page_text(page, text.s);
@@ -425,7 +434,7 @@ void lookup_json(struct json *json, struct runtime *rt, const struct map *map,
 	json_addr(json, "slot", l->found ? l->entry.slot : 0);
 	text_clear(&text);
 	if (l->found)
-		value_render(rt, map->type.type.elem, l->entry.elem, &text);
+		map_elem_text(rt, map, l->entry.elem, NULL, &text);
 	json_string(json, "value", l->found ? text.s : NULL);
 	json_end_object(json);
 }
