@@ -95,6 +95,7 @@ int maps_run(const struct options *options);
 int map_run(const struct options *options);
 int code_run(const struct options *options);
 int run_run(const struct options *options);
+int patch_run(const struct options *options);
 int attach_run(const struct options *options);
 int check_run(const struct options *options);
 int lab_run(const struct options *options);

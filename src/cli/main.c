@@ -71,6 +71,14 @@ const struct command commands[] = {
 	 "The process stands still for some milliseconds, and again at the end: SIGINT, SIGTERM "
 	 "or\n"
 	 "--duration detaches, and it runs on as it was. Exit status 3: a crash was explained.\n"},
+	{"patch", patch_run, "IN OUT", 2, 2,
+	 OPTION(OPTION_HELP) | OPTION(OPTION_COLOR) | OPTION(OPTION_NO_TSC),
+	 "writes a copy of a program that records its map writes wherever it runs",
+	 "For places where no tracer may run: OUT is IN with the recorder inside. When it dies of "
+	 "its\n"
+	 "maps with GOTRACEBACK=crash, its core keeps the records, and explain shows both sides. "
+	 "IN\n"
+	 "itself is not changed; the build id stays.\n"},
 	{"verify", verify_run, "[--] PROGRAM [ARGUMENT]...", 1, OPERANDS_PROGRAM,
 	 OPTION(OPTION_HELP) | OPTION(OPTION_JSON) | OPTION(OPTION_COLOR) | OPTION(OPTION_RUNS) |
 		 OPTION(OPTION_SEED) | OPTION(OPTION_HOLD) | OPTION(OPTION_DURATION) |

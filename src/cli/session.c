@@ -8,6 +8,7 @@
 
 #include "cli/nomem.h"
 #include "go/type.h"
+#include "probe/graft.h"
 #include "report/escape.h"
 
 static int complain(const char *text)
@@ -62,6 +63,10 @@ int session_open_target(struct session *s, const char *what)
 	if (target_open(what, &how, &s->notes, &s->target, &s->error) != OK)
 		return EXIT_NOTHING;
 	s->source = (struct explain_source){.kind = kinds[s->target->kind], .path = what};
+	/* code is to be read as it was compiled */
+	if (s->target->exe && graft_is_in(s->target->exe) && !graft_restore(s->target->exe))
+		notes_add(&s->notes, "probe", 0,
+			  "the program was patched, and what was changed in it contradicts itself");
 	if (!s->has_records)
 		s->has_records = s->target->kind != TARGET_EXECUTABLE &&
 				 records_find(s->target, &s->records, NULL) == OK;

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "probe/graft.h"
 #include "probe/lay.h"
 #include "target/file.h"
 #include "target/inject.h"
@@ -157,6 +158,11 @@ static enum status make_plan(struct recorder *rec, struct notes *notes, uint64_t
 	if (target_open(exe, &how, notes, &target, err) != OK ||
 	    runtime_open(target, notes, &rt, err) != OK)
 		return FAILED;
+	if (graft_is_in(target->exe))
+		return error_set(err, ERROR_UNSUPPORTED,
+				 "the program records by itself (mapcrash patch): run it with "
+				 "GOTRACEBACK=crash and explain its core, or take the program that "
+				 "it was made of");
 	if (plan_make(rt, &rec->plan, err) != OK)
 		return FAILED;
 	if (!auxv_value(rec->pid, AT_ENTRY, &entry))

@@ -44,6 +44,18 @@ static bool header_is_sane(const struct records_header *h)
 	       h->stubs_end - h->stubs <= STUBS_SIZE_MAX;
 }
 
+bool records_header_parse(const void *p, size_t n, struct records_header *ret)
+{
+	struct records_header header;
+	if (n < sizeof(header))
+		return false;
+	memcpy(&header, p, sizeof(header));
+	if (!header_is_sane(&header))
+		return false;
+	*ret = header;
+	return true;
+}
+
 enum status records_parse(const void *p, size_t n, struct records *ret, struct error *err)
 {
 	AUTO_RECORDS struct records records = {0};
@@ -81,20 +93,29 @@ static enum status read_table(struct memory *memory, uint64_t addr, uint64_t siz
 		return error_nomem(err);
 	if (memory_read(memory, addr, table, size, err) != OK)
 		return error_prefix(err, "the recorder's table is cut");
-	return records_parse(table, size, ret, err);
+	if (records_parse(table, size, ret, err) != OK)
+		return FAILED;
+	struct records_header *h = &ret->header;
+	uint64_t bias = h->linked_at ? addr - h->linked_at : 0;
+	h->text += bias;
+	h->stubs += bias;
+	h->stubs_end += bias;
+	return OK;
 }
 
 enum status records_find(struct target *target, struct records *ret, struct error *err)
 {
 	struct memory *memory = target->memory;
 	struct memory_range range;
-	/* The table is a mapping of its own, so it begins where a range begins. */
+	/* The table is a mapping of its own, so it begins where a range begins; in a program of which it
+	 * is part, program headers may stand in a page before it. */
 	for (uint64_t at = 0; memory_range_at(memory, at, &range); at = range.end) {
 		struct records_header header;
-		if (range.start % PAGE == 0 && range.writable &&
-		    memory_read(memory, range.start, &header, sizeof(header), NULL) == OK &&
-		    header_is_sane(&header))
-			return read_table(memory, range.start, header.size, ret, err);
+		uint64_t start = range.start;
+		for (int i = 0; i < 2 && range.writable && start % PAGE == 0; i++, start += PAGE)
+			if (memory_read(memory, start, &header, sizeof(header), NULL) == OK &&
+			    header_is_sane(&header))
+				return read_table(memory, start, header.size, ret, err);
 		if (range.end <= at)
 			break;
 	}

@@ -75,7 +75,9 @@ struct records_header {
 	uint64_t size; /* of the whole table, bytes */
 	uint32_t watched; /* 1: somebody waits for freezes, and the detector stands still for him */
 	uint32_t watcher; /* its process id */
-	uint8_t pad0[8];
+	uint64_t
+		linked_at; /* of a table that is part of a file (graft.h): its address as linked, from
+			       which the addresses above count, too; 0: they are the process's */
 	/* Written once, by the first detector. 64 */
 	uint32_t frozen; /* 1: no line changes any more */
 	uint32_t freeze; /* enum freeze_word: a futex */
@@ -132,6 +134,9 @@ struct records {
 	size_t count;
 };
 
+/* The header at the start of the n bytes at p; false where it is none. */
+bool records_header_parse(const void *p, size_t n, struct records_header *ret);
+
 /* Takes apart the n bytes of a table, which may be anything: ERROR_FORMAT where they are none. The
  * caller releases *ret by records_done. */
 enum status records_parse(const void *p, size_t n, struct records *ret, struct error *err);
@@ -143,7 +148,7 @@ static inline void cleanup_records(struct records *records)
 #define AUTO_RECORDS __attribute__((cleanup(cleanup_records)))
 
 /* Finds the table in a core's or a process's memory by its magic. ERROR_NOT_FOUND when there is none,
- * which is the usual case. */
+ * which is the usual case. Addresses in the header are the target's own then. */
 enum status records_find(struct target *target, struct records *ret, struct error *err);
 
 /* The time stamp that a line written now would get: recorders run on amd64 only. */

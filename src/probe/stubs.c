@@ -498,12 +498,12 @@ static uint64_t stub_of(struct builder *b, const struct plan_site *site, struct 
 	uint64_t bias = b->how->bias;
 	for (size_t i = 0; i < index->count && site->kind == PLAN_FATAL; i++)
 		if (index->list[i].moved == index->list[i].moved_end &&
-		    index->list[i].site == site->callee + bias)
+		    index->list[i].site == site->callee + bias - e->addr)
 			return e->addr + index->list[i].start;
 	struct stub_info info = {
 		.start = (uint32_t)e->len,
-		.site = (site->kind == PLAN_FATAL ? site->callee : site->addr) + bias,
-		.back = (site->kind == PLAN_FATAL ? site->callee : site->end) + bias,
+		.site = (site->kind == PLAN_FATAL ? site->callee : site->addr) + bias - e->addr,
+		.back = (site->kind == PLAN_FATAL ? site->callee : site->end) + bias - e->addr,
 	};
 	if (site->kind == PLAN_SET) {
 		emit_set(b, site, &info);
@@ -515,7 +515,7 @@ static uint64_t stub_of(struct builder *b, const struct plan_site *site, struct 
 		emit_fatal(b, site->callee + bias);
 		info.moved = info.moved_end = (uint32_t)e->len;
 	}
-	emit_jump_to(e, info.back);
+	emit_jump_to(e, e->addr + info.back);
 	info.end = (uint32_t)e->len;
 	index->list[index->count++] = info;
 	return e->addr + info.start;
@@ -609,11 +609,11 @@ static bool settle_in(const uint8_t *stubs, uint64_t addr, const struct stub_inf
 	settled.sp = settled.r[AMD64_RSP] = regs->sp + 8 * depth;
 	settled.fp = settled.r[AMD64_RBP];
 	if (pc < info->moved)
-		settled.pc = info->site;
+		settled.pc = addr + info->site;
 	else if (pc < info->moved_end)
-		settled.pc = info->site + (pc - info->moved);
+		settled.pc = addr + info->site + (pc - info->moved);
 	else
-		settled.pc = info->back;
+		settled.pc = addr + info->back;
 	settled.r[AMD64_RIP] = settled.pc;
 	*regs = settled;
 	return true;

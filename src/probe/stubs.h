@@ -32,11 +32,11 @@ struct stubs_options {
 };
 
 /* One stub, as described at the start of the stubs: enough to tell where a thread that stands in it
- * would stand without it. Offsets count from the start of the stubs. */
+ * would stand without it. All count from the start of the stubs, wherever those lie. */
 struct stub_info {
 	uint32_t start, end;
 	uint32_t moved, moved_end; /* the original instructions in it; empty for fatal */
-	uint64_t site; /* address that the first of them comes from; fatal: of fatal itself */
+	uint64_t site; /* where the first of them comes from; fatal: fatal itself */
 	uint64_t back; /* where control goes behind them */
 };
 

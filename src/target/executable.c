@@ -239,6 +239,15 @@ const void *executable_view(const struct executable *exe, uint64_t addr, size_t 
 	return NULL;
 }
 
+bool executable_overwrite(struct executable *exe, uint64_t addr, const void *bytes, size_t n)
+{
+	const uint8_t *view = executable_view(exe, addr, n);
+	if (!view)
+		return false;
+	memcpy(exe->bytes + (view - exe->bytes), bytes, n);
+	return true;
+}
+
 struct Elf *executable_elf(struct executable *exe)
 {
 	if (!exe->elf_tried) {

@@ -82,6 +82,10 @@ const uint8_t *executable_bytes(const struct executable *exe, size_t *ret_size);
 /* A pointer to the n bytes that the file gives for address addr, or NULL. */
 const void *executable_view(const struct executable *exe, uint64_t addr, size_t n);
 
+/* Changes the n bytes that the file gives for address addr, in our memory only; false, and nothing
+ * changed, where it does not give as many. */
+bool executable_overwrite(struct executable *exe, uint64_t addr, const void *bytes, size_t n);
+
 /* An Elf of libelf over the file, opened at the first call, for libdw; NULL on failure. Owned by
  * the executable. */
 struct Elf;

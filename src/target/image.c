@@ -148,9 +148,9 @@ static uint64_t phdr_address(const struct executable *exe)
 }
 
 /* Where the file would have to lie for its entry and program headers to be where the target has
- * them. */
+ * them. Those of a program that is known by its id may have been moved (patchelf, mapcrash patch). */
 static enum verdict find_bias(const struct image *image, const struct executable *exe,
-			      uint64_t *ret_bias, struct error *err)
+			      bool is_known, uint64_t *ret_bias, struct error *err)
 {
 	const struct auxv *auxv = &image->auxv;
 	uint64_t phdr = phdr_address(exe);
@@ -158,7 +158,8 @@ static enum verdict find_bias(const struct image *image, const struct executable
 	if (!auxv->entry && !(auxv->phdr && phdr))
 		return NOT_COMPARED;
 	uint64_t bias = auxv->entry ? auxv->entry - executable_entry(exe) : auxv->phdr - phdr;
-	bool phdr_fits = !auxv->entry || !auxv->phdr || !phdr || auxv->phdr - phdr == bias;
+	bool phdr_fits = !auxv->entry || !auxv->phdr || !phdr || auxv->phdr - phdr == bias ||
+			 is_known;
 	if (phdr_fits && bias % 4096 == 0 && (bias == 0 || executable_is_pie(exe))) {
 		*ret_bias = bias;
 		return SAME;
@@ -176,9 +177,9 @@ enum status image_match(const struct image *image, const struct executable *exe,
 	const char *path = executable_path(exe);
 	struct error why = {0};
 	uint64_t bias;
-	enum verdict place = find_bias(image, exe, &bias, &why);
 	struct error id_why = {0};
 	enum verdict ids = compare_ids(executable_build_id(exe), &image->id, path, &id_why);
+	enum verdict place = find_bias(image, exe, ids == SAME, &bias, &why);
 	enum verdict headers = ids == NOT_COMPARED ? compare_phdrs(image, exe, &id_why) : ids;
 	if (ids == DIFFERENT || headers == DIFFERENT)
 		why = id_why;
