@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -21,6 +20,7 @@
 
 #include "base/cleanup.h"
 #include "probe/graft.h"
+#include "probe/launch.h"
 #include "probe/lay.h"
 #include "target/file.h"
 #include "target/inject.h"
@@ -223,47 +223,6 @@ static enum status check_privileges(pid_t pid, struct error *err)
 	return OK;
 }
 
-/* The child: waits until it is seized, which the end of file of go says, then becomes the program;
- * errors tells why it could not. */
-static _Noreturn void become(char **argv, const int go[2], int errors)
-{
-	char byte;
-	close(go[1]);
-	while (read(go[0], &byte, 1) < 0 && errno == EINTR)
-		;
-	execvp(argv[0], argv);
-	int why = errno;
-	if (write(errors, &why, sizeof(why)) < 0)
-		_exit(126);
-	_exit(127);
-}
-
-/* Waits for the exec stop of a seized child. */
-static enum status await_exec(pid_t pid, const char *name, int errors, struct error *err)
-{
-	for (;;) {
-		int status, why;
-		pid_t got = waitpid(pid, &status, __WALL);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return error_sys(err, "waiting for %.100s", name);
-		if (!WIFSTOPPED(status)) {
-			if (read(errors, &why, sizeof(why)) == sizeof(why)) {
-				errno = why;
-				return error_sys(err, "%.160s", name);
-			}
-			return error_set(err, ERROR_IO, "%.160s ended before it began", name);
-		}
-		if (status >> 8 == (SIGTRAP | PTRACE_EVENT_EXEC << 8))
-			return OK;
-		/* a signal before the exec: it goes on its way */
-		int signo = status >> 16 ? 0 : WSTOPSIG(status);
-		if (ptrace(PTRACE_CONT, pid, NULL, (void *)(intptr_t)signo) != 0)
-			return error_sys(err, "cannot continue %.100s", name);
-	}
-}
-
 static void cleanup_process(struct process **process)
 {
 	process_free(*process);
@@ -285,53 +244,46 @@ static enum status record_new(struct recorder *rec, struct notes *notes, struct 
 	return FAILED;
 }
 
-static enum status seize_child(pid_t pid, struct error *err)
+static struct recorder *recorder_new(pid_t pid, const struct recorder_options *options)
 {
-	if (ptrace(PTRACE_SEIZE, pid, NULL, (void *)PTRACE_O_TRACEEXEC) == 0)
-		return OK;
-	return error_sys(err, "the program may not be traced (kernel.yama.ptrace_scope, a seccomp "
-			      "filter, or a tracer of ours)");
+	struct recorder *rec = calloc(1, sizeof(*rec));
+	if (!rec)
+		return NULL;
+	rec->laid.fd = -1;
+	rec->how = *options;
+	rec->ticks_ms = options->hold_ms ? measure_ticks_ms() : 0;
+	rec->pid = pid;
+	return rec;
 }
 
 enum status recorder_start(char **argv, const struct recorder_options *options, struct notes *notes,
 			   struct recorder **ret, struct error *err)
 {
-	AUTO_RECORDER struct recorder *rec = calloc(1, sizeof(*rec));
-	int go[2], errors[2];
+	AUTO_RECORDER struct recorder *rec = recorder_new(0, options);
 	if (!rec)
 		return error_nomem(err);
-	rec->laid.fd = -1;
-	rec->how = *options;
-	rec->ticks_ms = options->hold_ms ? measure_ticks_ms() : 0;
 	rec->is_child = true;
-	if (check_options(options, err) != OK)
+	if (check_options(options, err) != OK ||
+	    launch(argv, 0, &rec->pid, err) != OK)
 		return FAILED;
-	if (pipe2(go, O_CLOEXEC) != 0)
-		return error_sys(err, "pipe");
-	AUTO_FD int go_read = go[0], go_write = go[1];
-	if (pipe2(errors, O_CLOEXEC) != 0)
-		return error_sys(err, "pipe");
-	AUTO_FD int errors_read = errors[0], errors_write = errors[1];
-	fflush(NULL);
-	rec->pid = fork();
-	if (rec->pid < 0)
-		return error_sys(err, "fork");
-	if (rec->pid == 0)
-		become(argv, (const int[2]){go_read, go_write}, errors_write);
-	close(TAKE_FD(errors_write));
-	enum status status = seize_child(rec->pid, err);
-	if (status == OK) {
-		close(TAKE_FD(go_write));
-		status = await_exec(rec->pid, argv[0], errors_read, err);
-		if (status == OK)
-			status = record_new(rec, notes, err);
-	}
-	if (status != OK) {
+	if (record_new(rec, notes, err) != OK) {
 		kill(rec->pid, SIGKILL);
 		while (waitpid(rec->pid, NULL, __WALL) < 0 && errno == EINTR)
 			;
 		return FAILED;
 	}
+	*ret = TAKE(rec);
+	return OK;
+}
+
+enum status recorder_adopt(pid_t pid, const struct recorder_options *options, struct notes *notes,
+			   struct recorder **ret, struct error *err)
+{
+	AUTO_RECORDER struct recorder *rec = recorder_new(pid, options);
+	if (!rec)
+		return error_nomem(err);
+	if (check_options(options, err) != OK || record_new(rec, notes, err) != OK)
+		return FAILED;
 	*ret = TAKE(rec);
 	return OK;
 }
@@ -385,13 +337,9 @@ static enum status record_running(struct recorder *rec, struct notes *notes, uin
 enum status recorder_attach(pid_t pid, const struct recorder_options *options, struct notes *notes,
 			    struct recorder **ret, uint64_t *ret_pause_us, struct error *err)
 {
-	AUTO_RECORDER struct recorder *rec = calloc(1, sizeof(*rec));
+	AUTO_RECORDER struct recorder *rec = recorder_new(pid, options);
 	if (!rec)
 		return error_nomem(err);
-	rec->laid.fd = -1;
-	rec->how = *options;
-	rec->ticks_ms = options->hold_ms ? measure_ticks_ms() : 0;
-	rec->pid = pid;
 	if (check_options(options, err) != OK)
 		return FAILED;
 	bool alive = !process_has_exited(pid);
@@ -460,12 +408,12 @@ enum status recorder_wait(struct recorder *recorder, int timeout_ms, enum record
 			*ret = RECORDER_EXITED;
 			return OK;
 		}
+		renew_lease(recorder);
 		int64_t left = timeout_ms < 0 ? INT64_MAX : deadline - now_us();
 		if (left <= 0) {
 			*ret = RECORDER_TIMEOUT;
 			return OK;
 		}
-		renew_lease(recorder);
 		if (left > WAIT_PIECE_MS * INT64_C(1000))
 			left = WAIT_PIECE_MS * INT64_C(1000);
 		struct timespec piece = {.tv_nsec = left * 1000};

@@ -55,6 +55,11 @@ struct recorder_options {
 enum status recorder_start(char **argv, const struct recorder_options *options, struct notes *notes,
 			   struct recorder **ret, struct error *err);
 
+/* Lays the recorder into a process that stands at its exec stop, traced by us, and lets it go, untraced.
+ * On FAILED it still stands there, unchanged, or is dead where it was changed in part. */
+enum status recorder_adopt(pid_t pid, const struct recorder_options *options, struct notes *notes,
+			   struct recorder **ret, struct error *err);
+
 /* Lays the recorder into a running process. *ret_pause_us is how long it stood still. */
 enum status recorder_attach(pid_t pid, const struct recorder_options *options, struct notes *notes,
 			    struct recorder **ret, uint64_t *ret_pause_us, struct error *err);
