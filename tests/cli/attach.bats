@@ -40,7 +40,7 @@ ends_well() { # the program that start started finds its maps in order
   grep -q '^ok ' "$DIR/output"
 }
 
-@test "a race that shows once in hours is forced within five seconds, and proven" {
+@test "a race that shows once in twenty minutes is forced within five seconds, and proven" {
   for version in 1.22 1.27; do
     run --separate-stderr timeout 5 "$MAPCRASH" run --hold 50 -- "$DIR/$version/rare"
     echo "$status: $stderr"
