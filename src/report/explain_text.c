@@ -322,12 +322,17 @@ static void print_race(struct page *page, const struct verdict *v, bool is_log)
 
 static void print_other(struct page *page, const struct verdict *v)
 {
+	if (v->map.known)
+		print_map(page, &v->map);
 	page_style(page, STYLE_BOLD, "verdict   ");
 	if (v->cause == CAUSE_NONE)
 		page_printf(page, "no crash: no goroutine has given up (%zu goroutines)\n",
 			    v->goroutine_count);
 	else
-		page_printf(page, "no crash of a map: %s\n", v->what ? v->what : "unknown");
+		page_printf(page, "%s: %s\n",
+			    v->map.known ? "no other goroutine seen in this map"
+					 : "no crash of a map",
+			    v->what ? v->what : "unknown");
 	if (!v->has_detector)
 		return;
 	fputc('\n', page->out);

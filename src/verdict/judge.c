@@ -618,7 +618,7 @@ static char *find_damage(struct judge *j)
 /*
  * The map's own code broke before a check of the flag could tell. Another goroutine that is in this map, or
  * damage and another goroutine that can have done it by writing, make it a race; damage alone, a
- * corruption. Neither: it is something else that happened there.
+ * corruption. Neither: it is something else that happened there, or a map that was not all there yet.
  */
 static enum status judge_broken(struct judge *j, char *what, struct error *err)
 {
@@ -641,6 +641,8 @@ static enum status judge_broken(struct judge *j, char *what, struct error *err)
 		v->grade = GRADE_NONE;
 		access_done(&v->other);
 		v->has_other = false;
+		if (!damaged && !lookalike_add_late(&v->what))
+			return error_nomem(err);
 	}
 	if (damage &&
 	    access_evidence(&v->detector, err, "the map's memory is damaged: %s", damage) != OK)

@@ -78,6 +78,19 @@ bool lookalike_in_map(struct runtime *rt, const struct crash *crash, char **ret)
 			frames->list[call.frame].function.name) >= 0;
 }
 
+bool lookalike_add_late(char **what)
+{
+	char *longer;
+	if (asprintf(&longer,
+		     "%s; its memory is in order by now, so it was changed just then, or published "
+		     "without a lock or an atomic store and seen before it was whole",
+		     *what) < 0)
+		return false;
+	free(*what);
+	*what = longer;
+	return true;
+}
+
 char *lookalike_hint(struct runtime *rt, const struct crash *crash,
 		     const struct goroutines *goroutines)
 {

@@ -17,6 +17,11 @@
  * frees it. */
 bool lookalike_in_map(struct runtime *rt, const struct crash *crash, char **ret);
 
+/* Adds to those words what is true where the map's memory is in order by now, and nobody is seen in it: false
+ * where memory is out. A map that is stored into a variable without synchronization can be seen there
+ * before what it consists of: the Go memory model, https://go.dev/ref/mem, "Incorrect synchronization". */
+bool lookalike_add_late(char **what);
+
 /* For a run-time panic or a fault anywhere else: another goroutine that was writing a map meanwhile which
  * the crashed one's frames lead to. In words, or NULL; the caller frees it. */
 char *lookalike_hint(struct runtime *rt, const struct crash *crash,

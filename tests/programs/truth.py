@@ -36,6 +36,7 @@ class Program:
                 self.racers[number] = set(match[1].split())
         one = {key: values[0] for key, values in truth.items()}
         self.cause = one["cause"]
+        self.causes = truth["cause"]
         self.what = one.get("what", "")
         self.owner = one.get("owner")
         self.shape = one.get("shape", "")

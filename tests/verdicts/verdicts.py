@@ -66,7 +66,8 @@ def judge(outcome, program, report, stderr):
         if report["cause"] != "race":
             return
     if cause in ("other", "none") and report["cause"] != cause:
-        outcome.errors.append(f"cause {report['cause']}, in truth {cause}")
+        if report["cause"] not in program.causes or report["grade"] == "proven":
+            outcome.errors.append(f"cause {report['cause']}, {report['grade']}, in truth {program.causes}")
         return
     if cause == "other":
         if program.what.lower() not in (report["what"] or "").lower():
