@@ -29,19 +29,22 @@ void live_complain(const struct error *err, const struct notes *notes)
 
 bool live_options(const struct options *options, struct recorder_options *ret)
 {
-	uint64_t hold, map;
-	if (!option_number(options, OPTION_HOLD, 0, &hold) ||
-	    !option_number(options, OPTION_MAP, 0, &map))
+	uint64_t hold;
+	const char *map = options->value[OPTION_MAP];
+	if (!option_number(options, OPTION_HOLD, 0, &hold))
 		return false;
-	if (option_given(options, OPTION_MAP) && !hold) {
-		complain_text("--map says which map --hold is for");
+	if (map && !hold) {
+		complain_text("--map says which maps --hold is for");
 		return false;
 	}
 	*ret = (struct recorder_options){
 		.no_times = option_given(options, OPTION_NO_TSC),
 		.hold_ms = hold > UINT32_MAX ? UINT32_MAX : (unsigned)hold,
-		.hold_map = map,
 	};
+	/* no type's name begins with a digit */
+	if (map && map[0] >= '0' && map[0] <= '9')
+		return option_number(options, OPTION_MAP, 0, &ret->hold_map);
+	ret->hold_type = map;
 	return true;
 }
 

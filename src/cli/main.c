@@ -31,7 +31,7 @@ const struct option_spec option_specs[OPTION_COUNT] = {
 	[OPTION_CRASH] = {"crash", "N",
 			  "of a log with several crashes, the N-th (default: the last of a map)"},
 	[OPTION_HOLD] = {"hold", "MS", "force the race: keep writers MS ms in the map"},
-	[OPTION_MAP] = {"map", "ADDRESS", "--hold on this map only"},
+	[OPTION_MAP] = {"map", "ADDRESS|TYPE", "--hold on this map, or maps of this type, only"},
 	[OPTION_NO_TSC] = {"no-tsc", NULL, "record without time stamps: cheaper, proves less"},
 	[OPTION_OUTPUT] = {"output", "FILE", "write the report into FILE"},
 	[OPTION_PPROF] = {"pprof", "FILE", "write a profile for `go tool pprof` into FILE instead"},

@@ -161,16 +161,5 @@ bool operand_addr(const char *text, uint64_t *ret)
 
 enum status session_map_type(struct session *s, const char *name, uint64_t *ret)
 {
-	uint64_t type;
-	struct type t;
-	if (!type_by_name(s->rt, name, &type) &&
-	    !(strncmp(name, "0x", 2) == 0 && operand_addr(name, &type)))
-		return error_set(&s->error, ERROR_NOT_FOUND, "the program has no type called %s",
-				 name);
-	if (type_read(s->rt, type, &t, &s->error) != OK)
-		return FAILED;
-	if (t.kind != KIND_MAP)
-		return error_set(&s->error, ERROR_MISMATCH, "%s is no map type", name);
-	*ret = type;
-	return OK;
+	return type_find_map(s->rt, name, ret, &s->error);
 }

@@ -112,10 +112,9 @@ static void read_args(struct runtime *rt, struct pc_info *info)
 	}
 }
 
-static const struct pc_info *args_of(struct runtime *rt, const struct frame *frame)
+static const struct pc_info *args_at(struct runtime *rt, uint64_t pc)
 {
-	struct pc_info *info = frame->has_function && frame->cfa ? pc_info_at(rt, frame->lookup_pc)
-								 : NULL;
+	struct pc_info *info = pc_info_at(rt, pc);
 	if (!info || !info->has_function)
 		return NULL;
 	if (!info->has_args)
@@ -123,12 +122,22 @@ static const struct pc_info *args_of(struct runtime *rt, const struct frame *fra
 	return info;
 }
 
-/* The value in the slot: arguments lie above the cfa, on arm64 above the word for the callee's LR
+static const struct pc_info *args_of(struct runtime *rt, const struct frame *frame)
+{
+	return frame->has_function && frame->cfa ? args_at(rt, frame->lookup_pc) : NULL;
+}
+
+/* Where a slot is from the CFA on: arguments lie above it, on arm64 above the word for the callee's LR
  * (sys.MinFrameSize). */
+static int32_t slot_offset(const struct runtime *rt, const struct arg_step *step)
+{
+	return (rt->target->arch == ARCH_ARM64 ? 8 : 0) + step->offset;
+}
+
 static bool read_slot(struct runtime *rt, const struct frame *frame, const struct arg_step *step,
 		      uint64_t *ret)
 {
-	uint64_t at = frame->cfa + (rt->target->arch == ARCH_ARM64 ? 8 : 0) + step->offset;
+	uint64_t at = frame->cfa + (uint64_t)slot_offset(rt, step);
 	uint64_t value = 0;
 	size_t size = step->size < 8 ? step->size : 8;
 	if (memory_read(rt->target->memory, at, &value, size, NULL) != OK)
@@ -187,20 +196,31 @@ void frame_args(struct runtime *rt, const struct frame *frame, struct text *text
 	}
 }
 
+static const struct arg_step *arg_word(const struct pc_info *info, unsigned index)
+{
+	for (size_t i = 0; info && i < info->arg_count; i++)
+		if (info->args[i].what == ARG_WORD && index-- == 0)
+			return &info->args[i];
+	return NULL;
+}
+
 bool frame_arg_word(struct runtime *rt, const struct frame *frame, unsigned index, uint64_t *ret,
 		    bool *ret_live)
 {
-	const struct pc_info *info = args_of(rt, frame);
-	for (size_t i = 0; info && i < info->arg_count; i++) {
-		const struct arg_step *step = &info->args[i];
-		if (step->what != ARG_WORD || index-- > 0)
-			continue;
-		if (!read_slot(rt, frame, step, ret))
-			return false;
-		*ret_live = step->live;
-		return true;
-	}
-	return false;
+	const struct arg_step *step = arg_word(args_of(rt, frame), index);
+	if (!step || !read_slot(rt, frame, step, ret))
+		return false;
+	*ret_live = step->live;
+	return true;
+}
+
+bool function_arg_slot(struct runtime *rt, uint64_t pc, unsigned index, int32_t *ret_offset)
+{
+	const struct arg_step *step = arg_word(args_at(rt, pc), index);
+	if (!step || !step->live || step->size != 8)
+		return false;
+	*ret_offset = slot_offset(rt, step);
+	return true;
 }
 
 static bool starts_with(const char *s, const char *prefix)

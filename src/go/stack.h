@@ -91,6 +91,11 @@ void frame_args(struct runtime *rt, const struct frame *frame, struct text *text
 bool frame_arg_word(struct runtime *rt, const struct frame *frame, unsigned index, uint64_t *ret,
 		    bool *ret_live);
 
+/* Where word number index of the arguments lies while a function stands before the instruction at pc:
+ * *ret_offset bytes from the frame's CFA on. false where there is no such word, or where the compiler
+ * does not say that its slot holds it there. */
+bool function_arg_slot(struct runtime *rt, uint64_t pc, unsigned index, int32_t *ret_offset);
+
 /* Whether a frame of this function is hidden in Go's default traceback (runtime.*, unexported, not
  * the goroutine's panic): runtime, internal/runtime and reflect frames are not what a user wrote. */
 bool function_is_runtime(const char *name);

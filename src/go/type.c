@@ -1,5 +1,6 @@
 #include "go/type.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
@@ -424,4 +425,24 @@ bool type_of_itab(struct runtime *rt, uint64_t itab, uint64_t *ret)
 		return false;
 	*ret = type.addr;
 	return true;
+}
+
+enum status type_find_map(struct runtime *rt, const char *name, uint64_t *ret, struct error *err)
+{
+	uint64_t addr = 0;
+	char *end;
+	struct type type;
+	if (!type_by_name(rt, name, &addr)) {
+		if (strncmp(name, "0x", 2) == 0)
+			addr = strtoull(name, &end, 16);
+		if (!addr || *end)
+			return error_set(err, ERROR_NOT_FOUND,
+					 "the program has no type called %.160s", name);
+	}
+	if (type_read(rt, addr, &type, err) != OK)
+		return FAILED;
+	if (type.kind != KIND_MAP)
+		return error_set(err, ERROR_MISMATCH, "%.160s is no map type", name);
+	*ret = addr;
+	return OK;
 }

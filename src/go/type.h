@@ -110,6 +110,10 @@ bool type_next(struct runtime *rt, uint64_t addr, enum kind kind, uint64_t *ret)
  * index of all names is made at the first call. */
 bool type_by_name(struct runtime *rt, const char *name, uint64_t *ret);
 
+/* The map type that is called name, or whose descriptor is at the address "0x..." that name is.
+ * ERROR_NOT_FOUND, ERROR_MISMATCH for another type. */
+enum status type_find_map(struct runtime *rt, const char *name, uint64_t *ret, struct error *err);
+
 /* The dynamic type behind the first word of an interface value: the itab's type, or the word itself
  * for an interface without methods. false for nil and for what is no itab. */
 bool type_of_itab(struct runtime *rt, uint64_t itab, uint64_t *ret);

@@ -91,7 +91,8 @@ static enum status place_stubs(struct process *process, uint64_t insn, const str
 	struct stubs_options how = {.bias = laid->bias,
 				    .line_bits = options->line_bits,
 				    .times = options->times,
-				    .holds = options->holds};
+				    .holds = options->holds,
+				    .hold_types = options->hold_types};
 	for (int i = 0; i < PLACE_TRIES; i++, at += PLACE_STEP) {
 		struct error why = {0};
 		how.addr = laid->stubs_addr = at;

@@ -6,7 +6,10 @@
 
 #include "base/array.h"
 #include "base/cleanup.h"
+#include "go/dataflow.h"
+#include "go/stack.h"
 #include "insn/insn.h"
+#include "maps/call.h"
 #include "maps/code.h"
 
 /* Whether a function of this name sets the flag itself: runtime/map.go and map_fast*.go up to 1.23;
@@ -69,8 +72,36 @@ static bool run_is_movable(const struct map_code *code, struct plan_site *site)
 	       site->temp_reg != AMD64_R14;
 }
 
-static enum status plan_store(const struct map_code *code, const struct flag_site *flag,
-			      struct plan *plan, struct error *err)
+/* Where the type is that the function was given, as it stands at site. */
+static void find_type(struct runtime *rt, const struct map_code *code, struct plan_site *site)
+{
+	AUTO_DATAFLOW struct dataflow *flow = NULL;
+	struct flow_state state;
+	struct map_function f;
+	int32_t offset;
+	if (!map_function_by_name(code->function.name, &f) || f.type_word < 0)
+		return;
+	/* rbp is two words below the CFA: the return address and the caller's rbp lie between */
+	if (function_arg_slot(rt, site->addr, (unsigned)f.type_word, &offset)) {
+		site->type_place = PLAN_TYPE_SLOT;
+		site->type_slot = offset + 16;
+		return;
+	}
+	if (dataflow_new(rt, &code->function, &flow, NULL) != OK ||
+	    !dataflow_at(flow, site->addr, &state))
+		return;
+	for (uint8_t reg = 0; reg < AMD64_RIP && site->type_place == PLAN_TYPE_LOST; reg++) {
+		const struct flow_value *value = dataflow_value(flow, state.regs[reg]);
+		if (value->kind == FLOW_ARG && value->n == f.type_word && reg != site->temp_reg &&
+		    reg != AMD64_RSP) {
+			site->type_place = PLAN_TYPE_REG;
+			site->type_reg = reg;
+		}
+	}
+}
+
+static enum status plan_store(struct runtime *rt, const struct map_code *code,
+			      const struct flag_site *flag, struct plan *plan, struct error *err)
 {
 	struct plan_site site = {
 		.kind = flag->kind == FLAG_SET ? PLAN_SET : PLAN_CLEAR,
@@ -86,6 +117,8 @@ static enum status plan_store(const struct map_code *code, const struct flag_sit
 	       site.end - site.addr);
 	if (!run_is_movable(code, &site))
 		return refuse(code, "the flag is changed by other instructions", err);
+	if (site.kind == PLAN_SET)
+		find_type(rt, code, &site);
 	return ARRAY_PUSH(plan->list, plan->count, plan->cap, site) ? OK : error_nomem(err);
 }
 
@@ -192,7 +225,7 @@ static enum status plan_function(struct runtime *rt, const struct map_code *code
 		if (site->kind == FLAG_TOGGLE)
 			return refuse(code, "what sets and what clears cannot be told", err);
 		if (site->kind == FLAG_SET || site->kind == FLAG_CLEAR)
-			status = plan_store(code, site, plan, err);
+			status = plan_store(rt, code, site, plan, err);
 		else if (site->kind == FLAG_CHECK)
 			status = plan_checked(code, site, plan, err);
 		else if (site->kind == FLAG_FATAL)

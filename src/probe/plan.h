@@ -31,6 +31,13 @@
 
 enum plan_kind { PLAN_SET, PLAN_CLEAR, PLAN_CHECKED, PLAN_FATAL };
 
+/* The type that a map function works on is an argument; it may be gone by the time that the flag is set. */
+enum plan_type_place {
+	PLAN_TYPE_LOST,
+	PLAN_TYPE_REG, /* still in a register, as the code from the entry on says */
+	PLAN_TYPE_SLOT, /* in the argument's own stack slot, as the compiler says */
+};
+
 enum { PLAN_RUN_MAX = 24, PLAN_PATCH_SIZE = 5 };
 
 struct plan_site {
@@ -41,6 +48,9 @@ struct plan_site {
 	uint8_t map_reg; /* DWARF numbers */
 	uint8_t temp_reg; /* t; PLAN_CHECKED: the register of the lea */
 	uint64_t callee; /* PLAN_FATAL: what is called; PLAN_CHECKED: what the lea computes */
+	enum plan_type_place type_place; /* PLAN_SET: where the map's type is */
+	uint8_t type_reg; /* PLAN_TYPE_REG */
+	int32_t type_slot; /* PLAN_TYPE_SLOT: bytes from rbp on, which points to the caller's */
 	uint64_t interior; /* an instruction that starts inside the changed bytes; 0: none */
 	const char *function; /* lives as long as the runtime that the plan was made from */
 };

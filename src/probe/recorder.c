@@ -19,6 +19,8 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "go/type.h"
+#include "maps/writers.h"
 #include "probe/graft.h"
 #include "probe/launch.h"
 #include "probe/lay.h"
@@ -33,6 +35,7 @@ struct recorder {
 	struct plan plan;
 	struct laid laid;
 	struct recorder_options how;
+	uint64_t types[RECORD_HOLD_TYPES]; /* descriptors, with load bias, that holds are for */
 	uint64_t ticks_ms; /* of the time stamp counter */
 };
 
@@ -145,6 +148,32 @@ static bool auxv_value(pid_t pid, uint64_t type, uint64_t *ret)
 	return found;
 }
 
+/* The descriptors that maps of the type called name may have, as the executable has them. */
+static enum status find_types(struct runtime *rt, const struct plan *plan, const char *name,
+			      uint64_t ret[RECORD_HOLD_TYPES], struct error *err)
+{
+	uint64_t wanted, type = 0;
+	size_t count = 0;
+	for (size_t i = 0; i < plan->count; i++)
+		if (plan->list[i].kind == PLAN_SET && plan->list[i].type_place == PLAN_TYPE_LOST)
+			return error_at(err, ERROR_UNSUPPORTED, plan->list[i].addr,
+					"--map takes no type for this program: the code of %.100s "
+					"has lost it where it sets the flag",
+					plan->list[i].function);
+	if (type_find_map(rt, name, &wanted, err) != OK)
+		return FAILED;
+	while (type_next(rt, type, KIND_MAP, &type)) {
+		if (!map_types_alike(rt, type, wanted))
+			continue;
+		if (count == RECORD_HOLD_TYPES)
+			return error_set(err, ERROR_LIMIT,
+					 "more than %d types of the program may stand for %.160s",
+					 RECORD_HOLD_TYPES, name);
+		ret[count++] = type;
+	}
+	return OK;
+}
+
 /* Plans for the file that the process runs, whatever its name means by now. */
 static enum status make_plan(struct recorder *rec, struct notes *notes, uint64_t *ret_bias,
 			     struct error *err)
@@ -168,6 +197,11 @@ static enum status make_plan(struct recorder *rec, struct notes *notes, uint64_t
 	if (!auxv_value(rec->pid, AT_ENTRY, &entry))
 		return error_set(err, ERROR_IO, "/proc/%d/auxv cannot be read", rec->pid);
 	*ret_bias = entry - executable_entry(target->exe);
+	if (rec->how.hold_type &&
+	    find_types(rt, &rec->plan, rec->how.hold_type, rec->types, err) != OK)
+		return FAILED;
+	for (size_t i = 0; i < RECORD_HOLD_TYPES; i++)
+		rec->types[i] += rec->types[i] ? *ret_bias : 0;
 	/* names live in the runtime, and are for messages of the plan only */
 	for (size_t i = 0; i < rec->plan.count; i++)
 		rec->plan.list[i].function = NULL;
@@ -187,6 +221,7 @@ static void set_up_table(struct recorder *rec)
 	h->hold_rest = rec->ticks_ms * rec->how.hold_ms * (100 - share) / share;
 	h->first_rest = rec->ticks_ms * rec->how.hold_ms * (100 - FIRST_SHARE) / FIRST_SHARE;
 	h->hold_map = rec->how.hold_map;
+	memcpy(h->hold_types, rec->types, sizeof(h->hold_types));
 	h->hold_until = records_now() + rec->ticks_ms * HOLD_LEASE_MS;
 	h->hold_on = 1;
 }
@@ -198,6 +233,7 @@ static enum status lay_into(struct recorder *rec, struct process *process, uint6
 	struct lay_options how = {
 		.times = !rec->how.no_times,
 		.holds = rec->how.hold_ms != 0,
+		.hold_types = rec->how.hold_ms && rec->how.hold_type,
 		.line_bits = rec->how.line_bits ? rec->how.line_bits : RECORD_LINE_BITS,
 	};
 	if (lay_in(process, &rec->plan, bias, &how, &rec->laid, err) != OK)

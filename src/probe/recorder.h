@@ -47,6 +47,9 @@ struct recorder_options {
 	unsigned hold_ms; /* 0: no holds. How long a writer is held with the flag set */
 	unsigned hold_share; /* per cent of the time that may be spent in holds; 0: 50 */
 	uint64_t hold_map; /* hold on this map only; 0: on all */
+	const char *
+		hold_type; /* hold on maps of this type only: its name, or "0x..." as the executable
+				  has it; NULL: of all */
 };
 
 /* Starts argv (found as execvp finds it) with our stdio, environment and signal dispositions, and lays

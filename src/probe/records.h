@@ -35,6 +35,9 @@ enum {
 	RECORD_LINE_BITS_MIN = 4,
 	RECORD_LINE_BITS_MAX = 20, /* 128 MB; a program with that many goroutines is a rare one */
 	RECORD_LINE_BITS = 16,
+	/* Types that holds can be narrowed to: one, and those that stand for it in a conversion
+	 * (http.Header, textproto.MIMEHeader) or in generic code. */
+	RECORD_HOLD_TYPES = 8,
 };
 
 enum record_state {
@@ -110,8 +113,9 @@ struct records_header {
 	uint64_t first_next[2]; /* no such hold before: of the main goroutine, of any other */
 	uint64_t first_rest; /* ticks from the end of one to the next */
 	uint8_t pad6[40];
-	/* 384: struct record_last[1 << RECORD_LAST_BITS] lies behind the lines */
-	uint8_t pad7[4096 - 384];
+	uint64_t hold_types[RECORD_HOLD_TYPES]; /* only maps of these types; 0: none. 384 */
+	/* 448: struct record_last[1 << RECORD_LAST_BITS] lies behind the lines */
+	uint8_t pad7[4096 - 448];
 };
 
 /* Who wrote a map last; kept for holds only. Maps that share an entry push each other out: then a

@@ -156,6 +156,27 @@ static void emit_sleep(struct builder *b)
 	emit_pop(e, AMD64_RAX);
 }
 
+/* Whether the map is of one of the types in the header: returns the jump for one that is not. Nothing has
+ * been changed but what is on the stack. */
+static size_t emit_check_type(struct builder *b, const struct plan_site *site)
+{
+	struct emit *e = &b->e;
+	size_t found[RECORD_HOLD_TYPES];
+	unsigned type = site->map_reg == AMD64_RAX ? AMD64_RCX : AMD64_RAX;
+	if (site->type_place == PLAN_TYPE_REG)
+		emit_move(e, type, site->type_reg);
+	else
+		emit_load(e, type, AMD64_RBP, site->type_slot);
+	for (size_t i = 0; i < RECORD_HOLD_TYPES; i++) {
+		emit_cmp_load_at(e, type, HEADER(hold_types[i]));
+		found[i] = emit_branch(e, EMIT_EQUAL);
+	}
+	size_t none = emit_jump(e);
+	for (size_t i = 0; i < RECORD_HOLD_TYPES; i++)
+		emit_land(e, found[i]);
+	return none;
+}
+
 /* Sleeps as the holder, then writes from when on the next one may: into hold_next, and into the time
  * stamp at rdi, which is hold_next or one of first_next. */
 static void emit_keep(struct builder *b)
@@ -207,13 +228,15 @@ static void emit_hold(struct builder *b, const struct plan_site *site)
 	static const uint8_t saved[] = {AMD64_RAX, AMD64_RCX, AMD64_RDX, AMD64_RSI,
 					AMD64_RDI, AMD64_R10, AMD64_R11};
 	struct emit *e = &b->e;
-	size_t out[9], n = 0;
+	size_t out[10], n = 0;
 	uint64_t last = b->how->table + records_last_offset(b->how->line_bits);
 	for (size_t i = 0; i < sizeof(saved); i++)
 		emit_push(e, saved[i]);
-	emit_move(e, AMD64_RSI, site->map_reg);
 	emit_cmp32_at_imm(e, HEADER(hold_on), 0);
 	out[n++] = emit_branch(e, EMIT_EQUAL);
+	if (b->how->hold_types)
+		out[n++] = emit_check_type(b, site);
+	emit_move(e, AMD64_RSI, site->map_reg);
 	/* a flag that stays set for that long without a line would be taken for a stray one */
 	emit_cmp32_at_imm(e, HEADER(frozen), 0);
 	out[n++] = emit_branch(e, EMIT_NOT_EQUAL);
@@ -254,7 +277,7 @@ static void emit_hold(struct builder *b, const struct plan_site *site)
 	emit_keep(b);
 	for (size_t i = 0; i < n; i++)
 		emit_land(e, out[i]);
-	assert(n == sizeof(out) / sizeof(out[0]));
+	assert(n <= sizeof(out) / sizeof(out[0]));
 	for (size_t i = sizeof(saved); i-- > 0;)
 		emit_pop(e, saved[i]);
 	/* and, xor and test leave the same flags for the same result: Intel SDM volume 1, A.1 */

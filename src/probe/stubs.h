@@ -29,6 +29,7 @@ struct stubs_options {
 	uint64_t table; /* where the table will lie */
 	unsigned line_bits;
 	bool times, holds;
+	bool hold_types; /* hold only on maps of header.hold_types */
 };
 
 /* One stub, as described at the start of the stubs: enough to tell where a thread that stands in it

@@ -110,6 +110,33 @@ ends_well() { # the program that start started finds its maps in order
   done
 }
 
+@test "--map TYPE holds the writers of such maps only" {
+  local type
+  for version in 1.19 1.27; do
+    "$SOURCE_DIR/tools/build-program" $version "$SOURCE_DIR/tests/live/kinds" normal "$DIR/$version" >/dev/null
+    for type in 'map[int]int' 'map[int32]int' 'map[string]int' 'map[*int]int' 'map[main.point]int' \
+      'map[int]bool' 'map[int32]bool' 'map[string]bool' 'map[main.point]bool' 'map[int]string'; do
+      rm -f "$DIR/report"
+      "$MAPCRASH" run --hold 50 --map "$type" --json --output "$DIR/report" -- "$DIR/$version/kinds" >/dev/null 2>&1 ||
+        [ $? -eq 2 ]
+      run python3 -c 'import json, sys; r = json.load(open(sys.argv[1])); print(r["grade"], r["map"]["type"])' "$DIR/report"
+      echo "$version $type: $output"
+      [ "$output" = "proven $type" ]
+    done
+  done
+}
+
+@test "a type that holds are to be for is one of the program's, and a map's" {
+  run --separate-stderr "$MAPCRASH" run --hold 50 --map 'map[string]chan int' -- "$DIR/1.27/rare"
+  [ "$status" -eq 2 ]
+  [ "$stderr" = "mapcrash: the program has no type called map[string]chan int" ]
+  run --separate-stderr "$MAPCRASH" run --hold 50 --map int -- "$DIR/1.27/rare"
+  [ "$status" -eq 2 ]
+  [ "$stderr" = "mapcrash: int is no map type" ]
+  run --separate-stderr "$MAPCRASH" run --map 'map[int]int' -- "$DIR/1.27/rare"
+  [ "$status" -eq 64 ]
+}
+
 @test "what cannot be attached to is refused in one line" {
   sleep 100 3>&- &
   pid=$!

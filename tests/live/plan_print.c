@@ -1,6 +1,6 @@
 /*
  * Prints what the recorder would change in an executable: kind, function, first and last offset in it,
- * registers of map and temporary value.
+ * registers of map and temporary value, where the map's type is while the flag is set.
  */
 #include <stdio.h>
 #include <string.h>
@@ -28,10 +28,15 @@ int main(int argc, char **argv)
 		const struct plan_site *site = &plan.list[i];
 		struct function fn;
 		bool known = pclntab_find(rt->pclntab, site->addr, &fn);
-		printf("%s %s+0x%llx %llu %u %u%s\n", kinds[site->kind], known ? fn.name : "?",
+		char type[32] = "";
+		if (site->type_place == PLAN_TYPE_REG)
+			snprintf(type, sizeof(type), " type in %u", site->type_reg);
+		else if (site->type_place == PLAN_TYPE_SLOT)
+			snprintf(type, sizeof(type), " type at rbp%+d", site->type_slot);
+		printf("%s %s+0x%llx %llu %u %u%s%s\n", kinds[site->kind], known ? fn.name : "?",
 		       (unsigned long long)(site->addr - fn.entry),
 		       (unsigned long long)(site->end - site->addr), site->map_reg, site->temp_reg,
-		       site->interior ? " interior" : "");
+		       site->interior ? " interior" : "", type);
 	}
 	printf("%zu sets, %zu clears, %zu fatals\n", plan.sets, plan.clears, plan.fatals);
 	plan_done(&plan);
