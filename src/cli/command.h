@@ -48,6 +48,9 @@ enum option_id {
 	OPTION_SEED,
 	OPTION_AGAINST,
 	OPTION_FORMAT,
+	OPTION_REPORT_ONLY,
+	OPTION_READS,
+	OPTION_WITHIN,
 	OPTION_COUNT,
 };
 
@@ -96,6 +99,7 @@ int map_run(const struct options *options);
 int code_run(const struct options *options);
 int run_run(const struct options *options);
 int patch_run(const struct options *options);
+int report_only_run(const struct options *options); /* run --report-only */
 int attach_run(const struct options *options);
 int check_run(const struct options *options);
 int lab_run(const struct options *options);

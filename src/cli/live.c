@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -18,6 +20,11 @@ static void complain_text(const char *text)
 	fputs("mapcrash: ", stderr);
 	escape_terminal(stderr, text, strlen(text));
 	fputc('\n', stderr);
+}
+
+void live_print(const char *text)
+{
+	escape_terminal(stderr, text, strlen(text));
 }
 
 void live_complain(const struct error *err, const struct notes *notes)
@@ -135,4 +142,15 @@ int live_signal(void)
 	int signo = caught;
 	caught = 0;
 	return signo;
+}
+
+int live_end_like(int status)
+{
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	struct rlimit none = {0};
+	setrlimit(RLIMIT_CORE, &none);
+	signal(WTERMSIG(status), SIG_DFL);
+	raise(WTERMSIG(status));
+	return 128 + WTERMSIG(status);
 }

@@ -38,6 +38,13 @@ bool live_write(const struct options *options, struct live_report *report);
 /* Prints what is wrong, and notes on it, one line each on standard error. */
 void live_complain(const struct error *err, const struct notes *notes);
 
+/* Prints text of a target on standard error. */
+void live_print(const char *text);
+
+/* Ends as the program ended, by waitpid's status: with its exit status, which is returned, or of its signal
+ * (but without a core of ours). */
+int live_end_like(int status);
+
 /* From now on SIGINT and SIGQUIT of the terminal are the program's affair, and SIGTERM and SIGHUP that
  * come to us interrupt recorder_wait; live_signal then tells which came (0 none). */
 void live_catch_signals(bool leave_interrupts);

@@ -44,6 +44,11 @@ const struct option_spec option_specs[OPTION_COUNT] = {
 	[OPTION_RUNS] = {"runs", "N", "run it N times (default: 20)"},
 	[OPTION_SEED] = {"seed", "S", "the holds of an earlier verify, by the seed it printed"},
 	[OPTION_AGAINST] = {"against", "OLD", "run the program OLD as well, and compare"},
+	[OPTION_REPORT_ONLY] = {"report-only", NULL,
+				"tell races and near misses of a program that goes on; --hold "
+				"brings them about without killing it"},
+	[OPTION_READS] = {"reads", NULL, "--report-only: of readers, too"},
+	[OPTION_WITHIN] = {"within", "MS", "--report-only: how near a near miss is (default: 10)"},
 	[OPTION_FORMAT] = {"format", "FORMAT", "text, json, sarif or github (annotations)"},
 };
 
@@ -59,13 +64,20 @@ const struct command commands[] = {
 	 "on. Of a log with several crashes the last one of a map is told, and all are listed; "
 	 "what a\n"
 	 "logger put around the lines is understood.\n"},
-	{"run", run_run, "[--] PROGRAM [ARGUMENT]...", 1, OPERANDS_PROGRAM, OPTIONS_LIVE,
+	{"run", run_run, "[--] PROGRAM [ARGUMENT]...", 1, OPERANDS_PROGRAM,
+	 OPTIONS_LIVE | OPTION(OPTION_REPORT_ONLY) | OPTION(OPTION_READS) | OPTION(OPTION_WITHIN),
 	 "runs a program under the recorder, and explains it when it dies of its maps",
 	 "Each map write of the program leaves a record, so that a crash shows both sides. The "
 	 "report\n"
 	 "goes to standard error after the program's own output (--json: to standard output); "
 	 "exit\n"
-	 "status, signals and files are the program's own.\n"},
+	 "status, signals and files are the program's own. --report-only does not wait for a "
+	 "crash:\n"
+	 "goroutines that are on one map at once, or by turns with nothing that orders them, are "
+	 "told\n"
+	 "at the end, and exit status 3 says that there were some. With --hold writers are held "
+	 "before\n"
+	 "they look at the flag, so that the program lives.\n"},
 	{"attach", attach_run, "PID", 1, 1, OPTIONS_LIVE | OPTION(OPTION_DURATION),
 	 "records a running process, and explains it when it dies of its maps",
 	 "The process stands still for some milliseconds, and again at the end: SIGINT, SIGTERM "

@@ -1,24 +1,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "cli/command.h"
 #include "cli/live.h"
-
-/* Ends as the program ended: with its status, or of its signal (but without a core of ours). */
-static int end_like(int status)
-{
-	if (WIFEXITED(status))
-		return WEXITSTATUS(status);
-	struct rlimit none = {0};
-	setrlimit(RLIMIT_CORE, &none);
-	signal(WTERMSIG(status), SIG_DFL);
-	raise(WTERMSIG(status));
-	return 128 + WTERMSIG(status);
-}
 
 /* The program under the recorder: everything is as without us, until it dies of its maps. */
 int run_run(const struct options *options)
@@ -28,6 +13,12 @@ int run_run(const struct options *options)
 	struct recorder_options how;
 	AUTO_RECORDER struct recorder *recorder = NULL;
 	struct live_report report = {0};
+	if (option_given(options, OPTION_REPORT_ONLY))
+		return report_only_run(options);
+	if (option_given(options, OPTION_READS) || option_given(options, OPTION_WITHIN)) {
+		fputs("mapcrash run: --reads and --within are for --report-only\n", stderr);
+		return EXIT_USAGE;
+	}
 	if (!live_options(options, &how))
 		return EXIT_USAGE;
 	if (recorder_start(options->operands, &how, &notes, &recorder, &err) != OK) {
@@ -52,5 +43,5 @@ int run_run(const struct options *options)
 			break;
 	}
 	live_write(options, &report);
-	return end_like(recorder_status(recorder));
+	return live_end_like(recorder_status(recorder));
 }

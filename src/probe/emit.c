@@ -229,6 +229,12 @@ void emit_cmp_mem_imm(struct emit *e, unsigned base, int32_t disp, int8_t value)
 	emit_byte(e, (uint8_t)value);
 }
 
+void emit_test8_mem_imm(struct emit *e, unsigned base, int32_t disp, uint8_t mask)
+{
+	emit_mem(e, false, 0xf6, 0, base, disp);
+	emit_byte(e, mask);
+}
+
 void emit_cmp32_mem_imm(struct emit *e, unsigned base, int32_t disp, int8_t value)
 {
 	emit_mem(e, false, 0x83, 7, base, disp);
@@ -286,6 +292,16 @@ void emit_rdtsc(struct emit *e)
 	emit_bytes(e, "\x0f\x31", 2);
 	emit_shl(e, AMD64_RDX, 32);
 	emit_or(e, AMD64_RAX, AMD64_RDX);
+}
+
+void emit_lfence(struct emit *e)
+{
+	emit_bytes(e, "\x0f\xae\xe8", 3);
+}
+
+void emit_pause(struct emit *e)
+{
+	emit_bytes(e, "\xf3\x90", 2);
 }
 
 void emit_syscall(struct emit *e)

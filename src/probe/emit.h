@@ -58,6 +58,7 @@ void emit_cmp_reg(struct emit *e, unsigned a, unsigned b);
 void emit_cmp_load(struct emit *e, unsigned reg, unsigned base, int32_t disp); /* reg - [mem] */
 void emit_cmp_mem(struct emit *e, unsigned base, int32_t disp, unsigned reg); /* [mem] - reg */
 void emit_cmp_mem_imm(struct emit *e, unsigned base, int32_t disp, int8_t value); /* 8 bytes */
+void emit_test8_mem_imm(struct emit *e, unsigned base, int32_t disp, uint8_t mask);
 void emit_cmp32_mem_imm(struct emit *e, unsigned base, int32_t disp, int8_t value);
 void emit_cmp_load_at(struct emit *e, unsigned reg, uint64_t addr);
 void emit_cmp_at_imm(struct emit *e, uint64_t addr, int8_t value); /* 8 bytes */
@@ -67,6 +68,9 @@ void emit_lock_cmpxchg(struct emit *e, unsigned base, int32_t disp, unsigned reg
 void emit_lock_cmpxchg32_at(struct emit *e, uint64_t addr, unsigned reg);
 void emit_lock_inc32_at(struct emit *e, uint64_t addr);
 void emit_rdtsc(struct emit *e); /* into rax, all 64 bits; rdx is lost */
+/* Waits until all before it is done: a time that is read next is not an earlier one. */
+void emit_lfence(struct emit *e);
+void emit_pause(struct emit *e);
 void emit_syscall(struct emit *e);
 void emit_jump_to(struct emit *e, uint64_t addr);
 

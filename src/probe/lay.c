@@ -92,7 +92,10 @@ static enum status place_stubs(struct process *process, uint64_t insn, const str
 				    .line_bits = options->line_bits,
 				    .times = options->times,
 				    .holds = options->holds,
-				    .hold_types = options->hold_types};
+				    .hold_types = options->hold_types,
+				    .ordered = options->ordered,
+				    .meets = options->meets,
+				    .reads = options->reads};
 	for (int i = 0; i < PLACE_TRIES; i++, at += PLACE_STEP) {
 		struct error why = {0};
 		how.addr = laid->stubs_addr = at;
@@ -204,7 +207,8 @@ enum status lay_in(struct process *process, const struct plan *plan, uint64_t bi
 	__attribute__((cleanup(cleanup_laid))) struct laid laid = {.bias = bias, .fd = -1};
 	uint64_t insn = 0; /* gcc does not see that it is set on success */
 	bool reused = false;
-	laid.table_size = records_size(options->line_bits);
+	laid.table_size = options->reads ? records_size_with_reads(options->line_bits)
+					 : records_size(options->line_bits);
 	if (check_code(process, plan, bias, err) != OK ||
 	    find_syscall(process, plan, bias, &insn, err) != OK ||
 	    place_stubs(process, insn, plan, options, &laid, &reused, err) != OK ||
@@ -213,7 +217,7 @@ enum status lay_in(struct process *process, const struct plan *plan, uint64_t bi
 	struct records_header *h = laid.table;
 	memcpy(h->magic, RECORDS_MAGIC, RECORDS_MAGIC_SIZE);
 	h->line_bits = options->line_bits;
-	h->flags = options->times ? RECORDS_TIMES : 0;
+	h->flags = (options->times ? RECORDS_TIMES : 0) | (options->reads ? RECORDS_READS : 0);
 	h->text = plan->text + bias;
 	h->stubs = laid.stubs_addr;
 	h->stubs_end = laid.stubs_addr + laid.stubs.size;

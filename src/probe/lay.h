@@ -25,7 +25,7 @@ struct laid {
 };
 
 struct lay_options {
-	bool times, holds, hold_types; /* struct stubs_options */
+	bool times, holds, hold_types, ordered, meets, reads; /* as in struct stubs_options */
 	unsigned line_bits;
 };
 

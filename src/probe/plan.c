@@ -11,6 +11,8 @@
 #include "insn/insn.h"
 #include "maps/call.h"
 #include "maps/code.h"
+#include "maps/map.h"
+#include "probe/internal.h"
 
 /* Whether a function of this name sets the flag itself: runtime/map.go and map_fast*.go up to 1.23;
  * since 1.24 runtime.mapassign* still do (linknamed into internal/runtime/maps), but mapdelete* and
@@ -72,8 +74,7 @@ static bool run_is_movable(const struct map_code *code, struct plan_site *site)
 	       site->temp_reg != AMD64_R14;
 }
 
-/* Where the type is that the function was given, as it stands at site. */
-static void find_type(struct runtime *rt, const struct map_code *code, struct plan_site *site)
+void plan_find_type(struct runtime *rt, const struct map_code *code, struct plan_site *site)
 {
 	AUTO_DATAFLOW struct dataflow *flow = NULL;
 	struct flow_state state;
@@ -118,7 +119,7 @@ static enum status plan_store(struct runtime *rt, const struct map_code *code,
 	if (!run_is_movable(code, &site))
 		return refuse(code, "the flag is changed by other instructions", err);
 	if (site.kind == PLAN_SET)
-		find_type(rt, code, &site);
+		plan_find_type(rt, code, &site);
 	return ARRAY_PUSH(plan->list, plan->count, plan->cap, site) ? OK : error_nomem(err);
 }
 
@@ -323,6 +324,9 @@ enum status plan_make(struct runtime *rt, struct plan *ret, struct error *err)
 		.goid_offset = rt->layout.g.goid,
 		.stack_offset = rt->layout.g.stack,
 		.lockedm_offset = rt->layout.g.lockedm,
+		/* runtime/map.go type hmap, hashWriting; internal/runtime/maps/map.go type Map */
+		.flag_offset = rt->swiss ? 34 : 8,
+		.flag_mask = rt->swiss ? 0xff : HMAP_WRITING,
 	};
 	enum status status = OK;
 	for (size_t i = 0; i < codes.count && status == OK; i++)

@@ -18,6 +18,12 @@
  *
  * The lea becomes a jump to a stub that keeps M, which the next instruction may overwrite; of the call
  * the four bytes of its distance change, so that it calls a stub which goes on to fatal.
+ *
+ * The entry check, at which each map function dies when the flag is set, is planned for only where it is
+ * asked for:
+ *
+ *	movzbl 0x8(M),t ; (nop) ; test $4,tb ; jcc	bucket maps: the first two or three move
+ *	cmpb $0,0x22(M) ; (nop) ; jcc			Swiss maps: the branch moves too where there is no nop
  */
 #ifndef PROBE_PLAN_H
 #define PROBE_PLAN_H
@@ -29,7 +35,7 @@
 #include "base/error.h"
 #include "go/runtime.h"
 
-enum plan_kind { PLAN_SET, PLAN_CLEAR, PLAN_CHECKED, PLAN_FATAL };
+enum plan_kind { PLAN_SET, PLAN_CLEAR, PLAN_CHECKED, PLAN_FATAL, PLAN_ENTRY };
 
 /* The type that a map function works on is an argument; it may be gone by the time that the flag is set. */
 enum plan_type_place {
@@ -47,10 +53,15 @@ struct plan_site {
 	uint8_t original[PLAN_RUN_MAX]; /* the bytes from addr to end */
 	uint8_t map_reg; /* DWARF numbers */
 	uint8_t temp_reg; /* t; PLAN_CHECKED: the register of the lea */
-	uint64_t callee; /* PLAN_FATAL: what is called; PLAN_CHECKED: what the lea computes */
-	enum plan_type_place type_place; /* PLAN_SET: where the map's type is */
+	enum plan_type_place
+		type_place; /* PLAN_SET, PLAN_ENTRY of a writer: where the map's type is */
 	uint8_t type_reg; /* PLAN_TYPE_REG */
 	int32_t type_slot; /* PLAN_TYPE_SLOT: bytes from rbp on, which points to the caller's */
+	uint64_t callee; /* PLAN_FATAL: what is called; PLAN_CHECKED: what the lea computes;
+			    PLAN_ENTRY: where the branch at branch leads */
+	uint64_t branch; /* PLAN_ENTRY: the branch that the run ends with; 0: it has none */
+	bool branch_if_zero; /* that it is a jz, else a jnz */
+	bool reads; /* PLAN_ENTRY: of a function that does not set the flag */
 	uint64_t interior; /* an instruction that starts inside the changed bytes; 0: none */
 	const char *function; /* lives as long as the runtime that the plan was made from */
 };
@@ -62,11 +73,17 @@ struct plan {
 	uint64_t text, etext; /* of the program's code */
 	uint64_t image_end; /* behind its last segment */
 	uint16_t goid_offset, stack_offset, lockedm_offset; /* in runtime.g */
+	uint8_t flag_offset, flag_mask; /* the flag, in a map's header */
 };
 
 /* Plans for the program that rt was opened on. ERROR_UNSUPPORTED, with the reason in one line, for what
  * cannot be recorded. */
 enum status plan_make(struct runtime *rt, struct plan *ret, struct error *err);
 void plan_done(struct plan *plan);
+
+/* Adds the entry checks of the functions that do not set the flag (reads), and of those that do (writes).
+ * ERROR_UNSUPPORTED, with the function's name, where one of them is not of the form above. */
+enum status plan_add_entries(struct runtime *rt, bool reads, bool writes, struct plan *plan,
+			     struct error *err);
 
 #endif

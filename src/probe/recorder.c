@@ -42,6 +42,8 @@ struct recorder {
 enum {
 	/* Between looks at a process that is no child, and after a signal that was lost. */
 	WAIT_PIECE_MS = 50,
+	/* Between looks for two that have met, who wait until they are seen. */
+	MEET_PIECE_MS = 2,
 	/* Holds end by themselves when we are gone for that long. */
 	HOLD_LEASE_MS = 3000,
 	HOLD_MS_MAX = 10000,
@@ -91,6 +93,8 @@ static int futex(void *word, int op, uint32_t value, const struct timespec *time
 /* What speaks against the options on this machine. */
 static enum status check_options(const struct recorder_options *how, struct error *err)
 {
+	if (how->no_times && (how->meets || how->reads))
+		return error_set(err, ERROR_UNSUPPORTED, "without time stamps nothing is seen");
 	if (how->hold_ms > HOLD_MS_MAX)
 		return error_set(err, ERROR_UNSUPPORTED, "a hold lasts %d ms at most", HOLD_MS_MAX);
 	if (how->hold_share > 90)
@@ -155,7 +159,9 @@ static enum status find_types(struct runtime *rt, const struct plan *plan, const
 	uint64_t wanted, type = 0;
 	size_t count = 0;
 	for (size_t i = 0; i < plan->count; i++)
-		if (plan->list[i].kind == PLAN_SET && plan->list[i].type_place == PLAN_TYPE_LOST)
+		if ((plan->list[i].kind == PLAN_SET ||
+		     (plan->list[i].kind == PLAN_ENTRY && !plan->list[i].reads)) &&
+		    plan->list[i].type_place == PLAN_TYPE_LOST)
 			return error_at(err, ERROR_UNSUPPORTED, plan->list[i].addr,
 					"--map takes no type for this program: the code of %.100s "
 					"has lost it where it sets the flag",
@@ -192,7 +198,10 @@ static enum status make_plan(struct recorder *rec, struct notes *notes, uint64_t
 				 "the program records by itself (mapcrash patch): run it with "
 				 "GOTRACEBACK=crash and explain its core, or take the program that "
 				 "it was made of");
-	if (plan_make(rt, &rec->plan, err) != OK)
+	bool meets = rec->how.meets && rec->how.hold_ms;
+	if (plan_make(rt, &rec->plan, err) != OK ||
+	    ((meets || rec->how.reads) &&
+	     plan_add_entries(rt, rec->how.reads, meets, &rec->plan, err) != OK))
 		return FAILED;
 	if (!auxv_value(rec->pid, AT_ENTRY, &entry))
 		return error_set(err, ERROR_IO, "/proc/%d/auxv cannot be read", rec->pid);
@@ -234,6 +243,9 @@ static enum status lay_into(struct recorder *rec, struct process *process, uint6
 		.times = !rec->how.no_times,
 		.holds = rec->how.hold_ms != 0,
 		.hold_types = rec->how.hold_ms && rec->how.hold_type,
+		.ordered = rec->how.meets,
+		.meets = rec->how.meets && rec->how.hold_ms,
+		.reads = rec->how.reads,
 		.line_bits = rec->how.line_bits ? rec->how.line_bits : RECORD_LINE_BITS,
 	};
 	if (lay_in(process, &rec->plan, bias, &how, &rec->laid, err) != OK)
@@ -287,7 +299,7 @@ static struct recorder *recorder_new(pid_t pid, const struct recorder_options *o
 		return NULL;
 	rec->laid.fd = -1;
 	rec->how = *options;
-	rec->ticks_ms = options->hold_ms ? measure_ticks_ms() : 0;
+	rec->ticks_ms = options->hold_ms || options->meets ? measure_ticks_ms() : 0;
 	rec->pid = pid;
 	return rec;
 }
@@ -299,8 +311,7 @@ enum status recorder_start(char **argv, const struct recorder_options *options, 
 	if (!rec)
 		return error_nomem(err);
 	rec->is_child = true;
-	if (check_options(options, err) != OK ||
-	    launch(argv, 0, &rec->pid, err) != OK)
+	if (check_options(options, err) != OK || launch(argv, 0, &rec->pid, err) != OK)
 		return FAILED;
 	if (record_new(rec, notes, err) != OK) {
 		kill(rec->pid, SIGKILL);
@@ -440,6 +451,10 @@ enum status recorder_wait(struct recorder *recorder, int timeout_ms, enum record
 			*ret = RECORDER_FROZEN;
 			return OK;
 		}
+		if (__atomic_load_n(&h->met, __ATOMIC_ACQUIRE) == MEET_READY) {
+			*ret = RECORDER_MET;
+			return OK;
+		}
 		if (has_exited(recorder)) {
 			*ret = RECORDER_EXITED;
 			return OK;
@@ -450,8 +465,10 @@ enum status recorder_wait(struct recorder *recorder, int timeout_ms, enum record
 			*ret = RECORDER_TIMEOUT;
 			return OK;
 		}
-		if (left > WAIT_PIECE_MS * INT64_C(1000))
-			left = WAIT_PIECE_MS * INT64_C(1000);
+		int64_t most =
+			(recorder->how.meets ? MEET_PIECE_MS : WAIT_PIECE_MS) * INT64_C(1000);
+		if (left > most)
+			left = most;
 		struct timespec piece = {.tv_nsec = left * 1000};
 		if (futex(&h->freeze, FUTEX_WAIT, word, &piece) == 0 || errno == EAGAIN ||
 		    errno == ETIMEDOUT)
@@ -478,6 +495,18 @@ void recorder_release(struct recorder *recorder)
 	futex(&h->freeze, FUTEX_WAKE, INT_MAX, NULL);
 }
 
+void recorder_part(struct recorder *recorder)
+{
+	struct records_header *h = recorder->laid.table;
+	__atomic_store_n(&h->met, MEET_NONE, __ATOMIC_RELEASE);
+	futex(&h->met, FUTEX_WAKE, INT_MAX, NULL);
+}
+
+uint64_t recorder_ticks_ms(const struct recorder *recorder)
+{
+	return recorder->ticks_ms;
+}
+
 pid_t recorder_pid(const struct recorder *recorder)
 {
 	return recorder->pid;
@@ -495,6 +524,7 @@ void recorder_free(struct recorder *recorder)
 	if (recorder->laid.table) {
 		recorder->laid.table->hold_on = 0;
 		recorder->laid.table->watched = 0;
+		recorder_part(recorder);
 		if (recorder->frozen_told)
 			recorder_release(recorder);
 	}

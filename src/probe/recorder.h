@@ -50,6 +50,10 @@ struct recorder_options {
 	const char *
 		hold_type; /* hold on maps of this type only: its name, or "0x..." as the executable
 				  has it; NULL: of all */
+	/* The program is not to die of what is found: writers are held before they look at the flag, and
+	 * RECORDER_MET tells who came meanwhile. Takes time stamps. */
+	bool meets;
+	bool reads; /* readers leave lines, and meet held writers */
 };
 
 /* Starts argv (found as execvp finds it) with our stdio, environment and signal dispositions, and lays
@@ -73,6 +77,8 @@ enum status recorder_detach(struct recorder *recorder, uint64_t *ret_pause_us, s
 
 enum recorder_event {
 	RECORDER_FROZEN, /* a check has failed: the detector stands still until recorder_release */
+	RECORDER_MET, /* two goroutines stand in calls on one map, until recorder_part: header.held and
+			 header.comer of the table */
 	RECORDER_EXITED,
 	RECORDER_TIMEOUT,
 	RECORDER_INTERRUPTED, /* a signal came to us */
@@ -88,6 +94,13 @@ enum status recorder_records(const struct recorder *recorder, struct records *re
 
 /* Lets a detector that stands still go on and die. */
 void recorder_release(struct recorder *recorder);
+
+/* Lets two that have met go on. */
+void recorder_part(struct recorder *recorder);
+
+/* How many ticks of the time stamp counter a millisecond has; 0 where neither holds nor meetings were
+ * asked for. */
+uint64_t recorder_ticks_ms(const struct recorder *recorder);
 
 pid_t recorder_pid(const struct recorder *recorder);
 /* After RECORDER_EXITED of a process that recorder_start started: waitpid's status. */

@@ -15,6 +15,8 @@ static_assert(offsetof(struct records_header, frozen) == 64, "cache lines");
 static_assert(offsetof(struct records_header, lost) == 128, "cache lines");
 static_assert(offsetof(struct records_header, holder) == 192, "cache lines");
 static_assert(offsetof(struct records_header, first_next) == 320, "cache lines");
+static_assert(offsetof(struct records_header, held_map) == 448, "cache lines");
+static_assert(offsetof(struct records_header, held) == 512, "cache lines");
 
 enum { PAGE = 4096 };
 
@@ -36,11 +38,29 @@ uint64_t records_size(unsigned line_bits)
 	return (end + PAGE - 1) / PAGE * PAGE;
 }
 
+uint64_t records_reads_offset(unsigned line_bits)
+{
+	return records_size(line_bits);
+}
+
+uint64_t records_size_with_reads(unsigned line_bits)
+{
+	uint64_t end = records_reads_offset(line_bits) +
+		       ((UINT64_C(1) << line_bits) + RECORD_PROBES) * sizeof(struct record);
+	return (end + PAGE - 1) / PAGE * PAGE;
+}
+
+static uint64_t size_of(const struct records_header *h)
+{
+	return h->flags & RECORDS_READS ? records_size_with_reads(h->line_bits)
+					: records_size(h->line_bits);
+}
+
 static bool header_is_sane(const struct records_header *h)
 {
 	return memcmp(h->magic, RECORDS_MAGIC, RECORDS_MAGIC_SIZE) == 0 &&
 	       h->line_bits >= RECORD_LINE_BITS_MIN && h->line_bits <= RECORD_LINE_BITS_MAX &&
-	       h->size == records_size(h->line_bits) && h->stubs <= h->stubs_end &&
+	       h->size == size_of(h) && h->stubs <= h->stubs_end &&
 	       h->stubs_end - h->stubs <= STUBS_SIZE_MAX;
 }
 
@@ -56,23 +76,60 @@ bool records_header_parse(const void *p, size_t n, struct records_header *ret)
 	return true;
 }
 
+/*
+ * Copies a line that the program may be writing at the same time: false where it is torn. A writer first
+ * says so in state, and each write has a time of its own, so a line that looks the same before and after
+ * was not touched in between. Without times it may have been written twice meanwhile, and then is as whole
+ * as it looks.
+ */
+static bool copy_line(const uint8_t *at, struct record *ret)
+{
+	enum { TRIES = 3 };
+	for (int i = 0; i < TRIES; i++) {
+		struct record before;
+		memcpy(&before, at, sizeof(before));
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		memcpy(ret, at, sizeof(*ret));
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		if (memcmp(&before, ret, sizeof(before)) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Collects the lines in use of those from at on. */
+static enum status parse_lines(const uint8_t *at, unsigned line_bits, struct record **ret,
+			       size_t *ret_count, struct error *err)
+{
+	static const uint64_t none;
+	size_t cap = 0, lines = ((size_t)1 << line_bits) + RECORD_PROBES;
+	for (size_t i = 0; i < lines; i++, at += sizeof(struct record)) {
+		struct record record;
+		if (memcmp(at, &none, sizeof(none)) == 0)
+			continue;
+		if (!copy_line(at, &record))
+			record.state = RECORD_TORN;
+		if (record.g && !ARRAY_PUSH(*ret, *ret_count, cap, record))
+			return error_nomem(err);
+	}
+	return OK;
+}
+
 enum status records_parse(const void *p, size_t n, struct records *ret, struct error *err)
 {
 	AUTO_RECORDS struct records records = {0};
-	size_t cap = 0;
-	if (n < sizeof(records.header))
+	const struct records_header *h = &records.header;
+	if (n < sizeof(*h))
 		return error_set(err, ERROR_FORMAT, "too short for a recorder's table");
-	memcpy(&records.header, p, sizeof(records.header));
-	if (!header_is_sane(&records.header) || records.header.size > n)
+	if (!records_header_parse(p, n, &records.header) || h->size > n)
 		return error_set(err, ERROR_FORMAT, "not a recorder's table");
-	const uint8_t *end = (const uint8_t *)p + records_last_offset(records.header.line_bits);
-	for (const uint8_t *at = (const uint8_t *)p + records_lines_offset(); at < end;
-	     at += sizeof(struct record)) {
-		struct record record;
-		memcpy(&record, at, sizeof(record));
-		if (record.g && !ARRAY_PUSH(records.list, records.count, cap, record))
-			return error_nomem(err);
-	}
+	if (parse_lines((const uint8_t *)p + records_lines_offset(), h->line_bits, &records.list,
+			&records.count, err) != OK)
+		return FAILED;
+	if (h->flags & RECORDS_READS &&
+	    parse_lines((const uint8_t *)p + records_reads_offset(h->line_bits), h->line_bits,
+			&records.reads, &records.read_count, err) != OK)
+		return FAILED;
 	*ret = records;
 	records = (struct records){0};
 	return OK;
@@ -81,6 +138,7 @@ enum status records_parse(const void *p, size_t n, struct records *ret, struct e
 void records_done(struct records *records)
 {
 	free(records->list);
+	free(records->reads);
 	*records = (struct records){0};
 }
 

@@ -23,7 +23,7 @@
 #include "target/target.h"
 
 /* Eight bytes at a page's start; the last is the version of the layout. */
-#define RECORDS_MAGIC "\177MAPREC\001"
+#define RECORDS_MAGIC "\177MAPREC\002"
 enum { RECORDS_MAGIC_SIZE = 8 };
 
 enum {
@@ -61,7 +61,16 @@ struct record {
 
 enum record_flags {
 	RECORDS_TIMES = 1, /* set and clear are filled in */
+	RECORDS_READS = 2, /* there are lines of readers, too */
 };
+
+/*
+ * A meeting: a writer is held inside of its map function, before that has looked at the flag, and another
+ * goroutine comes to a map function of the same map. Both calls last at that time, so nothing orders them.
+ * The one that comes writes down who it is, and waits until it was looked at.
+ */
+enum meet_word { MEET_NONE, MEET_WRITING, MEET_READY };
+enum { MEET_SECONDS = 2 }; /* that it waits at most */
 
 /* What a detector does between freezing the table and dying: it sets FROZEN and waits for a moment;
  * who has seen it sets HELD, and the detector waits until RELEASED, at most HOLD_SECONDS. */
@@ -114,8 +123,18 @@ struct records_header {
 	uint64_t first_rest; /* ticks from the end of one to the next */
 	uint8_t pad6[40];
 	uint64_t hold_types[RECORD_HOLD_TYPES]; /* only maps of these types; 0: none. 384 */
-	/* 448: struct record_last[1 << RECORD_LAST_BITS] lies behind the lines */
-	uint8_t pad7[4096 - 448];
+	/* Meetings: only where the recorder was laid in for them. 448 */
+	uint64_t held_map; /* the map whose writer is held before its check; 0: none is */
+	uint32_t met; /* enum meet_word: a futex */
+	uint32_t meetings; /* how many there were */
+	uint8_t pad7[48];
+	/* 512 */
+	struct record held; /* that writer: state, site and times are those of its entry check */
+	struct record
+		comer; /* who came to its map; clear is held.set, so that the two belong together */
+	/* 768: struct record_last[1 << RECORD_LAST_BITS] lies behind the lines, and where the flags say
+	 * so, the lines of the readers behind that */
+	uint8_t pad8[4096 - 768];
 };
 
 /* Who wrote a map last; kept for holds only. Maps that share an entry push each other out: then a
@@ -127,15 +146,20 @@ enum { RECORD_LAST_BITS = 12 };
 
 /* Bytes of a table with 1 << line_bits lines, in whole pages. */
 uint64_t records_size(unsigned line_bits);
-/* Where its lines begin, and where the last writers do. */
+/* The same of one with lines of readers. */
+uint64_t records_size_with_reads(unsigned line_bits);
+/* Where its lines begin, and where the last writers and the lines of the readers do. */
 uint64_t records_lines_offset(void);
 uint64_t records_last_offset(unsigned line_bits);
+uint64_t records_reads_offset(unsigned line_bits);
 
 /* What the table said at one time: a copy. */
 struct records {
 	struct records_header header;
 	struct record *list; /* the lines in use */
 	size_t count;
+	struct record *reads; /* of readers: set is when it came to its check, clear is the same */
+	size_t read_count;
 };
 
 /* The header at the start of the n bytes at p; false where it is none. */

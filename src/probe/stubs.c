@@ -11,36 +11,25 @@
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "insn/insn.h"
-#include "probe/emit.h"
-#include "probe/records.h"
+#include "probe/internal.h"
 
 /* Fibonacci hashing: 2^32 divided by the golden ratio. */
 static const uint32_t HASH_FACTOR = 0x9e3779b1;
 
-#define HEADER(field) (b->how->table + offsetof(struct records_header, field))
-#define LINE(field) ((int32_t)offsetof(struct record, field))
-
-struct builder {
-	const struct plan *plan;
-	const struct stubs_options *how;
-	struct emit e;
-};
-
-/* A register for the line's address that is neither the map's nor one that rdtsc writes. */
+/* A register for a line's address that is neither the map's nor one that rdtsc writes. */
 static unsigned line_register(const struct plan_site *site)
 {
 	return site->map_reg == AMD64_RCX ? AMD64_RSI : AMD64_RCX;
 }
 
-/* line = address of the goroutine's own line; rax is lost. */
-static void emit_find_line(struct builder *b, unsigned line)
+void stub_find_line(struct builder *b, unsigned line, uint64_t lines)
 {
 	struct emit *e = &b->e;
 	emit_imul32(e, AMD64_RAX, AMD64_R14, HASH_FACTOR);
 	emit_shr32(e, AMD64_RAX, 32 - b->how->line_bits);
 	static_assert(sizeof(struct record) == 1 << 7, "lines are shifted into place");
 	emit_shl(e, AMD64_RAX, 7);
-	emit_lea_at(e, line, b->how->table + records_lines_offset());
+	emit_lea_at(e, line, b->how->table + lines);
 	emit_add(e, line, AMD64_RAX);
 }
 
@@ -50,6 +39,14 @@ static void emit_time(struct builder *b, unsigned line, int32_t field)
 		return;
 	emit_rdtsc(&b->e);
 	emit_store(&b->e, line, field, AMD64_RAX);
+}
+
+void stub_begin_time(struct builder *b, unsigned line)
+{
+	/* else it might be read before what the program waited for has come */
+	if (b->how->times && b->how->ordered)
+		emit_lfence(&b->e);
+	emit_time(b, line, LINE(set));
 }
 
 /*
@@ -88,9 +85,18 @@ static void emit_callers(struct builder *b, unsigned line)
 	emit_land(e, all);
 }
 
-/* Looks on from line for the goroutine's own, and takes a free one. Returns the jump for when there
- * is none; goes on at found. */
-static size_t emit_take_line(struct builder *b, unsigned line, uint64_t found)
+void stub_describe(struct builder *b, const struct plan_site *site, unsigned line, unsigned map)
+{
+	struct emit *e = &b->e;
+	emit_store(e, line, LINE(g), AMD64_R14);
+	emit_store(e, line, LINE(map), map);
+	emit_load(e, AMD64_RAX, AMD64_R14, b->plan->goid_offset);
+	emit_store(e, line, LINE(goid), AMD64_RAX);
+	emit_store32_imm(e, line, LINE(site), (uint32_t)(site->addr - b->plan->text));
+	emit_callers(b, line);
+}
+
+size_t stub_take_line(struct builder *b, unsigned line, uint64_t found)
 {
 	struct emit *e = &b->e;
 	emit_move_imm32(e, AMD64_RDX, RECORD_PROBES);
@@ -179,12 +185,20 @@ static size_t emit_check_type(struct builder *b, const struct plan_site *site)
 
 /* Sleeps as the holder, then writes from when on the next one may: into hold_next, and into the time
  * stamp at rdi, which is hold_next or one of first_next. */
-static void emit_keep(struct builder *b)
+static void emit_keep(struct builder *b, const struct plan_site *site)
 {
 	struct emit *e = &b->e;
 	emit_lock_inc32_at(e, HEADER(holds));
 	emit_push(e, AMD64_RDI);
+	if (b->how->meets) {
+		emit_push(e, AMD64_RSI);
+		stub_show_held(b, site);
+	}
 	emit_sleep(b);
+	if (b->how->meets) {
+		emit_pop(e, AMD64_RSI);
+		stub_hide_held(b);
+	}
 	emit_pop(e, AMD64_RDI);
 	emit_rdtsc(e);
 	/* hold_next last: rdi may point to it */
@@ -223,7 +237,7 @@ static size_t emit_first_time(struct builder *b)
  * goroutine wrote this map last, or more seldom where nobody is known to have; one at a time, and with
  * pauses in between.
  */
-static void emit_hold(struct builder *b, const struct plan_site *site)
+void stub_hold(struct builder *b, const struct plan_site *site)
 {
 	static const uint8_t saved[] = {AMD64_RAX, AMD64_RCX, AMD64_RDX, AMD64_RSI,
 					AMD64_RDI, AMD64_R10, AMD64_R11};
@@ -274,18 +288,18 @@ static void emit_hold(struct builder *b, const struct plan_site *site)
 	emit_move_imm32(e, AMD64_RCX, 1);
 	emit_lock_cmpxchg32_at(e, HEADER(holder), AMD64_RCX);
 	out[n++] = emit_branch(e, EMIT_NOT_EQUAL);
-	emit_keep(b);
+	emit_keep(b, site);
 	for (size_t i = 0; i < n; i++)
 		emit_land(e, out[i]);
 	assert(n <= sizeof(out) / sizeof(out[0]));
 	for (size_t i = sizeof(saved); i-- > 0;)
 		emit_pop(e, saved[i]);
 	/* and, xor and test leave the same flags for the same result: Intel SDM volume 1, A.1 */
-	emit_test32(e, site->temp_reg);
+	if (site->kind == PLAN_SET)
+		emit_test32(e, site->temp_reg);
 }
 
-/* Waits while header.freeze has the value that it has, for at most some seconds from now. */
-static void emit_wait(struct builder *b, enum freeze_word value, unsigned seconds)
+void stub_wait(struct builder *b, uint64_t word, uint32_t value, unsigned seconds)
 {
 	struct emit *e = &b->e;
 	emit_push_now(e);
@@ -293,12 +307,12 @@ static void emit_wait(struct builder *b, enum freeze_word value, unsigned second
 	emit_add_imm(e, AMD64_RAX, (int32_t)seconds);
 	emit_store(e, AMD64_RSP, 0, AMD64_RAX);
 	uint64_t again = emit_here(e);
-	emit_cmp32_at_imm(e, HEADER(freeze), (int8_t)value);
+	emit_cmp32_at_imm(e, word, (int8_t)value);
 	size_t changed = emit_branch(e, EMIT_NOT_EQUAL);
-	/* futex(&freeze, FUTEX_WAIT_BITSET, value, rsp, 0, all): the deadline is absolute, so signals
+	/* futex(word, FUTEX_WAIT_BITSET, value, rsp, 0, all): the deadline is absolute, so signals
 	 * do not move it */
 	emit_move_imm32(e, AMD64_RAX, SYS_futex);
-	emit_lea_at(e, AMD64_RDI, HEADER(freeze));
+	emit_lea_at(e, AMD64_RDI, word);
 	emit_move_imm32(e, AMD64_RSI, FUTEX_WAIT_BITSET);
 	emit_move_imm32(e, AMD64_RDX, value);
 	emit_move(e, AMD64_R10, AMD64_RSP);
@@ -316,13 +330,13 @@ static void emit_wait(struct builder *b, enum freeze_word value, unsigned second
 static const uint8_t wait_saved[] = {AMD64_RAX, AMD64_RCX, AMD64_RDX, AMD64_RSI, AMD64_RDI,
 				     AMD64_R8,	AMD64_R9,  AMD64_R10, AMD64_R11};
 
-static void emit_push_saved(struct emit *e)
+void stub_push_saved(struct emit *e)
 {
 	for (size_t i = 0; i < sizeof(wait_saved); i++)
 		emit_push(e, wait_saved[i]);
 }
 
-static void emit_pop_saved(struct emit *e)
+void stub_pop_saved(struct emit *e)
 {
 	for (size_t i = sizeof(wait_saved); i-- > 0;)
 		emit_pop(e, wait_saved[i]);
@@ -333,8 +347,8 @@ static void emit_park(struct builder *b)
 {
 	emit_cmp32_at_imm(&b->e, HEADER(watched), 0);
 	size_t alone = emit_branch(&b->e, EMIT_EQUAL);
-	emit_wait(b, FREEZE_FROZEN, FREEZE_NOTICE_SECONDS);
-	emit_wait(b, FREEZE_HELD, FREEZE_HOLD_SECONDS);
+	stub_wait(b, HEADER(freeze), FREEZE_FROZEN, FREEZE_NOTICE_SECONDS);
+	stub_wait(b, HEADER(freeze), FREEZE_HELD, FREEZE_HOLD_SECONDS);
 	emit_land(&b->e, alone);
 }
 
@@ -355,7 +369,7 @@ static void emit_set(struct builder *b, const struct plan_site *site, struct stu
 	emit_push(e, AMD64_RDX);
 	emit_cmp32_at_imm(e, HEADER(frozen), 0);
 	size_t frozen = emit_branch(e, EMIT_NOT_EQUAL);
-	emit_find_line(b, line);
+	stub_find_line(b, line, records_lines_offset());
 	emit_cmp_mem(e, line, LINE(g), AMD64_R14);
 	size_t search = emit_branch(e, EMIT_NOT_EQUAL);
 	uint64_t found = emit_here(e);
@@ -371,11 +385,11 @@ static void emit_set(struct builder *b, const struct plan_site *site, struct stu
 	emit_store(e, line, LINE(goid), AMD64_RAX);
 	emit_store32_imm(e, line, LINE(site), (uint32_t)(site->addr - b->plan->text));
 	emit_callers(b, line);
-	emit_time(b, line, LINE(set));
+	stub_begin_time(b, line);
 	emit_store32_imm(e, line, LINE(state), RECORD_IN_FLIGHT);
 	size_t done = emit_jump(e);
 	emit_land(e, search);
-	size_t lost = emit_take_line(b, line, found);
+	size_t lost = stub_take_line(b, line, found);
 	emit_land(e, frozen);
 	emit_land(e, done);
 	emit_land(e, lost);
@@ -383,8 +397,8 @@ static void emit_set(struct builder *b, const struct plan_site *site, struct stu
 	emit_pop(e, AMD64_RAX);
 	emit_pop(e, line);
 	emit_moved(b, site, info);
-	if (b->how->holds)
-		emit_hold(b, site);
+	if (b->how->holds && !b->how->meets)
+		stub_hold(b, site);
 }
 
 /* Clears the flag, then closes the line. Once the table is frozen the writer stays here for as long as
@@ -399,12 +413,12 @@ static void emit_clear(struct builder *b, const struct plan_site *site, struct s
 	emit_push(e, AMD64_RDX);
 	emit_cmp32_at_imm(e, HEADER(frozen), 0);
 	size_t running = emit_branch(e, EMIT_EQUAL);
-	emit_push_saved(e);
+	stub_push_saved(e);
 	emit_park(b);
-	emit_pop_saved(e);
+	stub_pop_saved(e);
 	size_t frozen = emit_jump(e);
 	emit_land(e, running);
-	emit_find_line(b, line);
+	stub_find_line(b, line, records_lines_offset());
 	emit_move_imm32(e, AMD64_RDX, RECORD_PROBES);
 	uint64_t again = emit_here(e);
 	emit_cmp_mem(e, line, LINE(g), AMD64_R14);
@@ -436,7 +450,7 @@ static void emit_clear(struct builder *b, const struct plan_site *site, struct s
 static void emit_fatal(struct builder *b, uint64_t callee)
 {
 	struct emit *e = &b->e;
-	emit_push_saved(e);
+	stub_push_saved(e);
 	emit_zero(e, AMD64_RAX);
 	emit_move_imm32(e, AMD64_RCX, 1);
 	emit_lock_cmpxchg32_at(e, HEADER(frozen), AMD64_RCX);
@@ -467,7 +481,7 @@ static void emit_fatal(struct builder *b, uint64_t callee)
 	emit_syscall(e);
 	emit_land(e, second);
 	emit_park(b);
-	emit_pop_saved(e);
+	stub_pop_saved(e);
 }
 
 /* On the way from a failing check to fatal: keeps the map and the goroutine of the first that comes
@@ -534,6 +548,8 @@ static uint64_t stub_of(struct builder *b, const struct plan_site *site, struct 
 		emit_clear(b, site, &info);
 	} else if (site->kind == PLAN_CHECKED) {
 		emit_checked(b, site, &info);
+	} else if (site->kind == PLAN_ENTRY) {
+		stub_entry(b, site, &info);
 	} else {
 		emit_fatal(b, site->callee + bias);
 		info.moved = info.moved_end = (uint32_t)e->len;
@@ -550,7 +566,7 @@ enum status stubs_build(const struct plan *plan, const struct stubs_options *opt
 	struct stubs stubs = {.size = STUBS_SIZE_MAX};
 	size_t index_size = sizeof(struct stubs_index) + plan->count * sizeof(struct stub_info);
 	struct builder b = {.plan = plan, .how = options};
-	uint64_t size = records_size(options->line_bits);
+	uint64_t size = records_size_with_reads(options->line_bits);
 	if (index_size > STUBS_SIZE_MAX / 2 ||
 	    !within_reach(options->addr, plan->text + options->bias) ||
 	    !within_reach(options->addr, plan->etext + options->bias) ||

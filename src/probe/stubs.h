@@ -30,6 +30,9 @@ struct stubs_options {
 	unsigned line_bits;
 	bool times, holds;
 	bool hold_types; /* hold only on maps of header.hold_types */
+	bool ordered; /* no time stamp is earlier than what the program waited for before it */
+	bool meets; /* holds are before the entry check, and who comes to a held map is shown */
+	bool reads; /* readers get lines, too */
 };
 
 /* One stub, as described at the start of the stubs: enough to tell where a thread that stands in it
@@ -46,7 +49,7 @@ struct stubs_index {
 	struct stub_info list[];
 };
 
-/* No program has more: 20 to 30 stubs of at most 600 bytes. */
+/* No program has more: 20 to 60 stubs of at most 2 KB. */
 enum { STUBS_SIZE_MAX = 256 << 10 };
 
 struct stubs {

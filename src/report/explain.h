@@ -35,5 +35,9 @@ void json_notes(struct json *json, const struct notes *notes);
 /* A site, and a stack, as members of the name given. */
 void json_site(struct json *json, const char *name, const struct site *site);
 void json_stack(struct json *json, const char *name, const struct stack *stack);
+/* The members "locks", "locks_complete" and "locks_unfollowed" of a side. */
+void json_locks(struct json *json, const struct access *a);
+/* The locks of a side as lines of a page, behind a column of ten. */
+void explain_side_locks(struct page *page, const struct access *a);
 
 #endif

@@ -142,7 +142,7 @@ static void registers_member(struct json *json, const struct access *a)
 	json_end_object(json);
 }
 
-static void locks_member(struct json *json, const struct access *a)
+void json_locks(struct json *json, const struct access *a)
 {
 	json_array(json, "locks");
 	for (size_t i = 0; i < a->lock_count; i++) {
@@ -204,7 +204,7 @@ static void access_member(struct json *json, const char *role, const struct acce
 	}
 	json_stack(json, "stack", &a->stack);
 	registers_member(json, a);
-	locks_member(json, a);
+	json_locks(json, a);
 	json_array(json, "evidence");
 	for (size_t i = 0; i < a->evidence_count; i++)
 		json_string(json, NULL, a->evidence[i]);

@@ -221,7 +221,7 @@ static void print_stack(struct page *page, const char *role, const struct access
 }
 
 /* What one side holds, and what stands beside the map and is not taken. */
-static void print_side_locks(struct page *page, const struct access *a)
+void explain_side_locks(struct page *page, const struct access *a)
 {
 	size_t held = 0;
 	page_printf(page, "          goroutine %" PRIu64 ": ", a->goroutine);
@@ -276,9 +276,9 @@ static void print_locks(struct page *page, const struct verdict *v)
 		     !v->other.lock_count && !v->detector.locks_unfollowed &&
 		     !v->other.locks_unfollowed;
 	if (v->has_detector && !plain)
-		print_side_locks(page, &v->detector);
+		explain_side_locks(page, &v->detector);
 	if (v->has_other && !plain)
-		print_side_locks(page, &v->other);
+		explain_side_locks(page, &v->other);
 }
 
 static void print_race(struct page *page, const struct verdict *v, bool is_log)

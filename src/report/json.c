@@ -102,6 +102,12 @@ void json_null(struct json *json, const char *name)
 	fputs_unlocked("null", json->out);
 }
 
+void json_value(struct json *json, const char *name, const char *value)
+{
+	begin_value(json, name);
+	fputs_unlocked(value, json->out);
+}
+
 void json_addr(struct json *json, const char *name, uint64_t addr)
 {
 	if (!addr) {

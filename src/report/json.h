@@ -37,6 +37,9 @@ void json_null(struct json *json, const char *name);
 /* An address: the string "0x..."; 0 is null, because no address is 0. */
 void json_addr(struct json *json, const char *name, uint64_t addr);
 
+/* value: JSON, whole and sound. */
+void json_value(struct json *json, const char *name, const char *value);
+
 /* Ends the document with a newline. */
 void json_done(struct json *json);
 

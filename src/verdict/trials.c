@@ -5,7 +5,6 @@
 
 #include "base/array.h"
 #include "base/cleanup.h"
-#include "go/type.h"
 
 /* Lines on one map that are compared with each other in a look: beyond, more of the same. */
 enum { PEERS_MAX = 64 };
@@ -36,18 +35,14 @@ void trials_done(struct trials *t)
 	free(t->places);
 	free(t->pairs);
 	free(t->races);
-	map_sites_done(&t->sites);
+	places_done(&t->where);
 	*t = (struct trials){0};
 }
 
 enum status trials_init(struct trials *t, struct runtime *rt, struct error *err)
 {
-	AUTO_MAP_CALLEES struct map_callees *callees = NULL;
 	*t = (struct trials){0};
-	library_init(&t->library, rt);
-	if (map_callees_new(rt, &callees, err) != OK)
-		return FAILED;
-	return map_sites_in_program(rt, callees, 0, true, &t->sites, err);
+	return places_init(&t->where, rt, false, err);
 }
 
 void trials_begin_run(struct trials *t)
@@ -76,52 +71,23 @@ static int place_order(const struct trial_place *a, const struct trial_place *b)
 	return compare_text(a->type, b->type);
 }
 
-/* The call of a map function that returns to pc in the executable; NULL where it is none that the code
- * makes directly. */
-static const struct map_site *call_of(const struct trials *t, uint64_t pc)
-{
-	for (size_t low = 0, high = t->sites.count; low < high;) {
-		size_t mid = low + (high - low) / 2;
-		if (t->sites.list[mid].next == pc)
-			return &t->sites.list[mid];
-		if (t->sites.list[mid].next < pc)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return NULL;
-}
-
 /* The place of a record; its strings live as long as the runtime. */
 static struct trial_place place_of(struct trials *t, struct runtime *rt,
 				   const struct records *records, const struct record *record)
 {
-	struct frame list[RECORD_CALLERS] = {0};
-	struct frames frames = {.list = list};
-	struct trial_place place = {0};
+	struct frame frames[RECORD_CALLERS];
+	struct place place;
+	size_t count;
 	uint64_t bias = records->header.text - rt->module.text;
-	for (size_t i = 0; i < RECORD_CALLERS && record->callers[i]; i++) {
-		struct frame *frame = &list[frames.count++];
-		frame->pc = record->callers[i] - bias;
-		frame->lookup_pc = frame->pc - 1;
-		frame->has_function = pclntab_find(rt->pclntab, frame->lookup_pc, &frame->function);
-		const struct map_site *call = place.type ? NULL : call_of(t, frame->pc);
-		if (call && call->type) {
-			place.type = (char *)type_name(rt, call->type);
-			place.operation = call->operation;
-		}
-	}
-	struct function fn;
-	struct map_function f;
-	if (place.operation == OPERATION_UNKNOWN &&
-	    pclntab_find(rt->pclntab, record_site(records, record) - bias, &fn) &&
-	    map_function_by_name(fn.name, &f))
-		place.operation = f.operation;
-	struct site site = frames_site(rt, &t->library, &frames);
-	place.function = (char *)site.function;
-	place.file = (char *)site.file;
-	place.line = site.line;
-	return place;
+	place_find(&t->where, rt, bias, record_site(records, record), record->callers, frames,
+		   &count, &place);
+	return (struct trial_place){
+		.function = (char *)place.site.function,
+		.file = (char *)place.site.file,
+		.line = place.site.line,
+		.type = (char *)place.type,
+		.operation = place.operation,
+	};
 }
 
 /* Finds or adds a place; SIZE_MAX where there is no room. */

@@ -15,8 +15,8 @@
 
 #include "base/error.h"
 #include "go/runtime.h"
-#include "maps/writers.h"
 #include "probe/records.h"
+#include "verdict/place.h"
 #include "verdict/verdict.h"
 
 /* Places and pairs that are kept: programs have some hundreds. What is beyond is counted only. */
@@ -63,8 +63,7 @@ struct trials {
 	bool cut; /* a limit was reached */
 	uint64_t newest; /* time stamp of the newest write of the looks of this run */
 	/* what is known of the program; private */
-	struct library library;
-	struct map_sites sites;
+	struct places where;
 };
 
 /* Prepares for runs of the program that rt is, an executable. */

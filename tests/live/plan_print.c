@@ -10,7 +10,7 @@
 
 int main(int argc, char **argv)
 {
-	static const char *const kinds[] = {"set", "clear", "checked", "fatal"};
+	static const char *const kinds[] = {"set", "clear", "checked", "fatal", "entry"};
 	struct notes notes = NOTES_INIT;
 	struct target_options how = {0};
 	AUTO_TARGET struct target *target = NULL;
@@ -20,7 +20,8 @@ int main(int argc, char **argv)
 	if (argc != 2)
 		return 64;
 	if (target_open(argv[1], &how, &notes, &target, &err) != OK ||
-	    runtime_open(target, &notes, &rt, &err) != OK || plan_make(rt, &plan, &err) != OK) {
+	    runtime_open(target, &notes, &rt, &err) != OK || plan_make(rt, &plan, &err) != OK ||
+	    plan_add_entries(rt, true, true, &plan, &err) != OK) {
 		fprintf(stderr, "%s\n", err.text);
 		return 2;
 	}

@@ -1,0 +1,52 @@
+/*
+ * What the files that plan, and those that write stubs, share. Private to the floor probe.
+ */
+#ifndef PROBE_INTERNAL_H
+#define PROBE_INTERNAL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "maps/code.h"
+#include "probe/emit.h"
+#include "probe/records.h"
+#include "probe/stubs.h"
+
+/* Where the type is that the function was given, as it stands at the site: fills in type_place. */
+void plan_find_type(struct runtime *rt, const struct map_code *code, struct plan_site *site);
+
+#define HEADER(field) (b->how->table + offsetof(struct records_header, field))
+#define LINE(field) ((int32_t)offsetof(struct record, field))
+
+struct builder {
+	const struct plan *plan;
+	const struct stubs_options *how;
+	struct emit e;
+};
+
+/* line = address of the goroutine's own line of those that begin at lines in the table; rax is lost. */
+void stub_find_line(struct builder *b, unsigned line, uint64_t lines);
+/* Looks on from line for the goroutine's own, and takes a free one; rax and rdx are lost. Returns the
+ * jump for when there is none; goes on at found. */
+size_t stub_take_line(struct builder *b, unsigned line, uint64_t found);
+/* Stores who and where: map (neither rax nor rdx), goroutine, site, callers; rax and rdx are lost. */
+void stub_describe(struct builder *b, const struct plan_site *site, unsigned line, unsigned map);
+/* Stores the time of a beginning, where times are kept; rax and rdx are lost. */
+void stub_begin_time(struct builder *b, unsigned line);
+/* Waits while the word at an address has a value, for at most some seconds from now; registers that a
+ * system call takes are lost. */
+void stub_wait(struct builder *b, uint64_t word, uint32_t value, unsigned seconds);
+/* Saves and restores what stub_wait changes. */
+void stub_push_saved(struct emit *e);
+void stub_pop_saved(struct emit *e);
+/* Holds the writer where the options and the table say so. */
+void stub_hold(struct builder *b, const struct plan_site *site);
+
+/* Before and behind the sleep of a holder, rsi = map: shows itself to who comes to the same map. All
+ * registers but rsi are lost. */
+void stub_show_held(struct builder *b, const struct plan_site *site);
+void stub_hide_held(struct builder *b);
+/* The stub of an entry check, from its first instruction up to the one that stands behind the check's. */
+void stub_entry(struct builder *b, const struct plan_site *site, struct stub_info *info);
+
+#endif

@@ -1,0 +1,3 @@
+module nearmiss
+
+go 1.19
