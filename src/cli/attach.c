@@ -68,10 +68,16 @@ int attach_run(const struct options *options)
 	}
 	if (status == OK && alive) {
 		status = recorder_detach(recorder, &pause, &err);
-		if (status == OK)
+		if (status == OK) {
 			fprintf(stderr, "mapcrash: detached; it stood still for %.1f ms\n",
 				(double)pause / 1000);
+		} else if (err.code == ERROR_NOT_FOUND) {
+			alive = false;
+			status = OK;
+		}
 	}
+	if (status == OK && !alive && !report.made)
+		fprintf(stderr, "mapcrash: process %llu has ended\n", (unsigned long long)pid);
 	if (status != OK)
 		live_complain(&err, &notes);
 	notes_done(&notes);

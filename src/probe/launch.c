@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,7 +20,11 @@ static _Noreturn void become(char **argv, const int go[2], int errors)
 	close(go[1]);
 	while (read(go[0], &byte, 1) < 0 && errno == EINTR)
 		;
-	execvp(argv[0], argv);
+	/* not the shell that execvp has for a file that the kernel cannot run */
+	if (strchr(argv[0], '/'))
+		execv(argv[0], argv);
+	else
+		execvp(argv[0], argv);
 	int why = errno;
 	if (write(errors, &why, sizeof(why)) < 0)
 		_exit(126);

@@ -280,18 +280,27 @@ static enum status check_all_covered(struct runtime *rt, const struct plan *plan
 	return OK;
 }
 
+enum status plan_check_version(const struct go_version *version, struct error *err)
+{
+	/* R14 holds g in all Go code since the register ABI: go1.17, cmd/compile/abi-internal.md. The
+	 * sites were measured from 1.19 on. */
+	if (version->minor >= PLAN_GO_FIRST && version->minor <= PLAN_GO_LAST)
+		return OK;
+	return error_set(err, ERROR_UNSUPPORTED,
+			 "the program is built by %.60s, and only Go 1.%d to 1.%d can be recorded",
+			 version->text, PLAN_GO_FIRST, PLAN_GO_LAST);
+}
+
 static enum status check_program(struct runtime *rt, struct error *err)
 {
 	if (rt->target->arch != ARCH_AMD64)
 		return error_set(err, ERROR_UNSUPPORTED,
 				 "only amd64 programs can be recorded: this one is for arm64");
-	/* R14 holds g in all Go code since the register ABI: go1.17, cmd/compile/abi-internal.md. The
-	 * sites were measured from 1.19 on. */
-	if (!rt->layout_exact || rt->version.minor < 19)
+	if (plan_check_version(&rt->version, err) != OK)
+		return FAILED;
+	if (!rt->layout_exact)
 		return error_set(err, ERROR_UNSUPPORTED,
-				 "the program is built by %.60s, and only Go 1.19 to 1.27 can be "
-				 "recorded",
-				 rt->version.text);
+				 "the layouts of %.60s are not known for sure", rt->version.text);
 	if (rt->layout.g.goid == LAYOUT_NONE || rt->layout.g.stack == LAYOUT_NONE ||
 	    rt->layout.g.lockedm == LAYOUT_NONE)
 		return error_set(err, ERROR_UNSUPPORTED, "the layout of runtime.g is not known");

@@ -44,6 +44,9 @@ enum plan_type_place {
 	PLAN_TYPE_SLOT, /* in the argument's own stack slot, as the compiler says */
 };
 
+/* Minor versions of Go whose map code was measured. */
+enum { PLAN_GO_FIRST = 19, PLAN_GO_LAST = 27 };
+
 enum { PLAN_RUN_MAX = 24, PLAN_PATCH_SIZE = 5 };
 
 struct plan_site {
@@ -79,6 +82,8 @@ struct plan {
 /* Plans for the program that rt was opened on. ERROR_UNSUPPORTED, with the reason in one line, for what
  * cannot be recorded. */
 enum status plan_make(struct runtime *rt, struct plan *ret, struct error *err);
+/* ERROR_UNSUPPORTED, with version's text, for a version of Go that is not planned for. */
+enum status plan_check_version(const struct go_version *version, struct error *err);
 void plan_done(struct plan *plan);
 
 /* Adds the entry checks of the functions that do not set the flag (reads), and of those that do (writes).

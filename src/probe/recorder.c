@@ -180,18 +180,38 @@ static enum status find_types(struct runtime *rt, const struct plan *plan, const
 	return OK;
 }
 
-/* Plans for the file that the process runs, whatever its name means by now. */
+/* Opens the file that the process runs, whatever its name means by now. */
+static enum status open_program(pid_t pid, struct notes *notes, struct target **ret_target,
+				struct runtime **ret, struct error *err)
+{
+	char exe[64], name[256];
+	struct target_options how = {0};
+	struct go_version version;
+	AUTO_TARGET struct target *target = NULL;
+	snprintf(exe, sizeof(exe), "/proc/%d/exe", pid);
+	/* a script, or a program for another machine, is run by a program that nobody has named */
+	ssize_t n = readlink(exe, name, sizeof(name) - 1);
+	name[n < 0 ? 0 : n] = '\0';
+	if (target_open(exe, &how, notes, &target, err) != OK)
+		return error_prefix(err, "%.120s", name);
+	if (runtime_open(target, notes, ret, err) != OK) {
+		/* a version that is not known says more than what is not as it should be */
+		if (go_version_read(target, &version, NULL) == OK &&
+		    plan_check_version(&version, err) != OK)
+			return FAILED;
+		return error_prefix(err, "%.120s", name);
+	}
+	*ret_target = TAKE(target);
+	return OK;
+}
+
 static enum status make_plan(struct recorder *rec, struct notes *notes, uint64_t *ret_bias,
 			     struct error *err)
 {
-	char exe[64];
 	uint64_t entry;
-	struct target_options how = {0};
 	AUTO_TARGET struct target *target = NULL;
 	AUTO_RUNTIME struct runtime *rt = NULL;
-	snprintf(exe, sizeof(exe), "/proc/%d/exe", rec->pid);
-	if (target_open(exe, &how, notes, &target, err) != OK ||
-	    runtime_open(target, notes, &rt, err) != OK)
+	if (open_program(rec->pid, notes, &target, &rt, err) != OK)
 		return FAILED;
 	if (graft_is_in(target->exe))
 		return error_set(err, ERROR_UNSUPPORTED,
@@ -356,13 +376,33 @@ static enum status try_attach(struct recorder *rec, uint64_t bias, struct notes 
 	return *ret_done ? lay_on(process, &rec->laid, err) : OK;
 }
 
+/* Whether there is such a process, one that we may look at. */
+static enum status check_process(pid_t pid, struct error *err)
+{
+	char exe[64], byte;
+	if (kill(pid, 0) != 0 && errno == ESRCH)
+		return error_set(err, ERROR_NOT_FOUND, "no process has the number %d", pid);
+	if (process_has_exited(pid))
+		return error_set(err, ERROR_NOT_FOUND, "process %d has ended", pid);
+	snprintf(exe, sizeof(exe), "/proc/%d/exe", pid);
+	if (readlink(exe, &byte, 1) > 0)
+		return OK;
+	/* proc(5): kernel threads have none */
+	if (errno == ENOENT)
+		return error_set(err, ERROR_UNSUPPORTED, "process %d is a kernel thread", pid);
+	return error_sys(err,
+			 "process %d may not be traced: be its user, root, or have CAP_SYS_PTRACE",
+			 pid);
+}
+
 /* Lays the recorder into a running process; *ret_pause_us is how long that stood still. */
 static enum status record_running(struct recorder *rec, struct notes *notes, uint64_t *ret_pause_us,
 				  struct error *err)
 {
 	uint64_t bias = 0, pause = 0;
 	bool done = false;
-	if ((rec->how.hold_ms && check_processors(rec->pid, err) != OK) ||
+	if (check_process(rec->pid, err) != OK ||
+	    (rec->how.hold_ms && check_processors(rec->pid, err) != OK) ||
 	    make_plan(rec, notes, &bias, err) != OK)
 		return FAILED;
 	for (int i = 0; i < ATTACH_TRIES && !done; i++) {
@@ -410,8 +450,13 @@ enum status recorder_detach(struct recorder *recorder, uint64_t *ret_pause_us, s
 	int64_t start = now_us();
 	recorder->laid.table->hold_on = 0;
 	if (process_open(recorder->pid, scratch, NULL, &process, err) != OK ||
-	    lay_off(process, &recorder->laid, err) != OK)
+	    lay_off(process, &recorder->laid, err) != OK) {
+		if (process_has_exited(recorder->pid))
+			return error_set(err, ERROR_NOT_FOUND,
+					 "process %d ended before the recorder was taken off",
+					 recorder->pid);
 		return FAILED;
+	}
 	recorder->laid.table->watched = 0;
 	process_free(TAKE(process));
 	if (ret_pause_us)

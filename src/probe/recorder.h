@@ -72,7 +72,8 @@ enum status recorder_attach(pid_t pid, const struct recorder_options *options, s
 			    struct recorder **ret, uint64_t *ret_pause_us, struct error *err);
 
 /* Puts the original instructions back into a process that recorder_attach was used on. What the
- * recorder mapped stays there (a thread may yet come back to it) and is used by the next attach. */
+ * recorder mapped stays there (a thread may yet come back to it) and is used by the next attach.
+ * ERROR_NOT_FOUND where the process has ended meanwhile. */
 enum status recorder_detach(struct recorder *recorder, uint64_t *ret_pause_us, struct error *err);
 
 enum recorder_event {

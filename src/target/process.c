@@ -85,7 +85,15 @@ static enum status refused(pid_t pid, int sys, struct error *err)
 	FILE *f = fopen("/proc/sys/kernel/yama/ptrace_scope", "re");
 	if (f && fgets(scope, sizeof(scope), f))
 		scope[strcspn(scope, "\n")] = '\0';
+	char seccomp[8] = "";
+	status_field(getpid(), "Seccomp", seccomp, sizeof(seccomp));
 	errno = sys;
+	/* proc(5): 2 is a filter */
+	if (strcmp(seccomp, "2") == 0 && geteuid() == 0)
+		return error_sys(err,
+				 "process %d may not be traced: a seccomp filter that we run under "
+				 "may forbid ptrace, or we lack CAP_SYS_PTRACE",
+				 pid);
 	if (scope[0] && scope[0] != '0')
 		return error_sys(err,
 				 "process %d may not be traced: be root or have CAP_SYS_PTRACE, or "
