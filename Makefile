@@ -26,6 +26,7 @@ test:
 
 bench: all
 	bench/run
+	bench/probe/run
 
 # The article's experiments under each Go version: crash rates, messages, exit codes, logs.
 experiments:
