@@ -33,6 +33,7 @@ const struct option_spec option_specs[OPTION_COUNT] = {
 	[OPTION_HOLD] = {"hold", "MS", "force the race: keep writers MS ms in the map"},
 	[OPTION_MAP] = {"map", "ADDRESS|TYPE", "--hold on this map, or maps of this type, only"},
 	[OPTION_NO_TSC] = {"no-tsc", NULL, "record without time stamps: cheaper, proves less"},
+	[OPTION_CHILDREN] = {"children", NULL, "record the Go programs that PROGRAM starts, too"},
 	[OPTION_OUTPUT] = {"output", "FILE", "write the report into FILE"},
 	[OPTION_PPROF] = {"pprof", "FILE", "write a profile for `go tool pprof` into FILE instead"},
 	[OPTION_BINARY] = {"binary", NULL, "look at the binary only, not at this machine"},
@@ -65,14 +66,18 @@ const struct command commands[] = {
 	 "what a\n"
 	 "logger put around the lines is understood.\n"},
 	{"run", run_run, "[--] PROGRAM [ARGUMENT]...", 1, OPERANDS_PROGRAM,
-	 OPTIONS_LIVE | OPTION(OPTION_REPORT_ONLY) | OPTION(OPTION_READS) | OPTION(OPTION_WITHIN),
+	 OPTIONS_LIVE | OPTION(OPTION_CHILDREN) | OPTION(OPTION_REPORT_ONLY) |
+		 OPTION(OPTION_READS) | OPTION(OPTION_WITHIN),
 	 "runs a program under the recorder, and explains it when it dies of its maps",
 	 "Each map write of the program leaves a record, so that a crash shows both sides. The "
 	 "report\n"
 	 "goes to standard error after the program's own output (--json: to standard output); "
 	 "exit\n"
-	 "status, signals and files are the program's own. --report-only does not wait for a "
-	 "crash:\n"
+	 "status, signals and files are the program's own. Of a command such as sh, make or go "
+	 "test\n"
+	 "--children (go: implied) records each Go program that it starts, but for Go's own tools; "
+	 "what\n"
+	 "a recorded program starts in turn is not. --report-only does not wait for a crash:\n"
 	 "goroutines that are on one map at once, or by turns with nothing that orders them, are "
 	 "told\n"
 	 "at the end, and exit status 3 says that there were some. With --hold writers are held "

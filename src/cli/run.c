@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cli/children.h"
 #include "cli/command.h"
 #include "cli/live.h"
 
@@ -13,6 +14,11 @@ int run_run(const struct options *options)
 	struct recorder_options how;
 	AUTO_RECORDER struct recorder *recorder = NULL;
 	struct live_report report = {0};
+	if (option_given(options, OPTION_REPORT_ONLY) && option_given(options, OPTION_CHILDREN)) {
+		fputs("mapcrash run: --report-only is for one program, not for --children\n",
+		      stderr);
+		return EXIT_USAGE;
+	}
 	if (option_given(options, OPTION_REPORT_ONLY))
 		return report_only_run(options);
 	if (option_given(options, OPTION_READS) || option_given(options, OPTION_WITHIN)) {
@@ -21,6 +27,8 @@ int run_run(const struct options *options)
 	}
 	if (!live_options(options, &how))
 		return EXIT_USAGE;
+	if (children_wanted(options))
+		return children_run(options, &how);
 	if (recorder_start(options->operands, &how, &notes, &recorder, &err) != OK) {
 		live_complain(&err, &notes);
 		notes_done(&notes);
