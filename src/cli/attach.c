@@ -14,11 +14,11 @@ static int64_t now_ms(void)
 	return ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000;
 }
 
-/* Milliseconds until the deadline, as recorder_wait takes them. */
+/* Milliseconds until the deadline, or until it is time to look for a signal. */
 static int left_ms(int64_t deadline)
 {
 	int64_t left = deadline - now_ms();
-	return deadline < 0 ? -1 : left <= 0 ? 0 : left > INT32_MAX ? INT32_MAX : (int)left;
+	return deadline < 0 || left > LIVE_LOOK_MS ? LIVE_LOOK_MS : left <= 0 ? 0 : (int)left;
 }
 
 /* Waits for the crash, the end of the time, or a signal to us; *ret_alive says that the process lives
@@ -34,7 +34,8 @@ static enum status wait_for_crash(struct recorder *recorder, const struct option
 		*ret_alive = event != RECORDER_EXITED;
 		if (event == RECORDER_FROZEN)
 			live_explain(recorder, options, report);
-		else if (event == RECORDER_EXITED || event == RECORDER_TIMEOUT || live_signal())
+		else if (event == RECORDER_EXITED || live_signal() ||
+			 (deadline >= 0 && now_ms() >= deadline))
 			return OK;
 	}
 }

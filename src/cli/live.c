@@ -139,9 +139,7 @@ void live_catch_signals(bool leave_interrupts)
 
 int live_signal(void)
 {
-	int signo = caught;
-	caught = 0;
-	return signo;
+	return __atomic_exchange_n(&caught, 0, __ATOMIC_RELAXED);
 }
 
 int live_end_like(int status)

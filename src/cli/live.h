@@ -46,8 +46,10 @@ void live_print(const char *text);
 int live_end_like(int status);
 
 /* From now on SIGINT and SIGQUIT of the terminal are the program's affair, and SIGTERM and SIGHUP that
- * come to us interrupt recorder_wait; live_signal then tells which came (0 none). */
+ * come to us interrupt recorder_wait; live_signal then tells which came (0 none). One that comes just before
+ * the wait does not: who waits looks every LIVE_LOOK_MS. */
 void live_catch_signals(bool leave_interrupts);
+enum { LIVE_LOOK_MS = 100 };
 int live_signal(void);
 
 #endif

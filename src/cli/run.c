@@ -38,7 +38,7 @@ int run_run(const struct options *options)
 	live_catch_signals(true);
 	for (;;) {
 		enum recorder_event event;
-		if (recorder_wait(recorder, -1, &event, &err) != OK) {
+		if (recorder_wait(recorder, LIVE_LOOK_MS, &event, &err) != OK) {
 			live_complain(&err, NULL);
 			return EXIT_NOTHING;
 		}
