@@ -217,7 +217,8 @@ enum status lay_in(struct process *process, const struct plan *plan, uint64_t bi
 	struct records_header *h = laid.table;
 	memcpy(h->magic, RECORDS_MAGIC, RECORDS_MAGIC_SIZE);
 	h->line_bits = options->line_bits;
-	h->flags = (options->times ? RECORDS_TIMES : 0) | (options->reads ? RECORDS_READS : 0);
+	h->flags = (options->times ? RECORDS_TIMES : 0) | (options->reads ? RECORDS_READS : 0) |
+		   (options->ordered ? RECORDS_SEEDS : 0);
 	h->text = plan->text + bias;
 	h->stubs = laid.stubs_addr;
 	h->stubs_end = laid.stubs_addr + laid.stubs.size;

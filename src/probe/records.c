@@ -97,18 +97,32 @@ static bool copy_line(const uint8_t *at, struct record *ret)
 	return false;
 }
 
+static uint64_t take_seed(struct record *record)
+{
+	uint64_t seed = record->callers[RECORD_CALLERS - 1];
+	record->callers[RECORD_CALLERS - 1] = 0;
+	return seed;
+}
+
 /* Collects the lines in use of those from at on. */
-static enum status parse_lines(const uint8_t *at, unsigned line_bits, struct record **ret,
-			       size_t *ret_count, struct error *err)
+static enum status parse_lines(const uint8_t *at, const struct records_header *h,
+			       struct record **ret, uint64_t **ret_seeds, size_t *ret_count,
+			       struct error *err)
 {
 	static const uint64_t none;
-	size_t cap = 0, lines = ((size_t)1 << line_bits) + RECORD_PROBES;
+	size_t cap = 0, seeds = 0, seed_cap = 0;
+	size_t lines = ((size_t)1 << h->line_bits) + RECORD_PROBES;
 	for (size_t i = 0; i < lines; i++, at += sizeof(struct record)) {
 		struct record record;
 		if (memcmp(at, &none, sizeof(none)) == 0)
 			continue;
 		if (!copy_line(at, &record))
 			record.state = RECORD_TORN;
+		if (record.g && h->flags & RECORDS_SEEDS) {
+			uint64_t seed = take_seed(&record);
+			if (!ARRAY_PUSH(*ret_seeds, seeds, seed_cap, seed))
+				return error_nomem(err);
+		}
 		if (record.g && !ARRAY_PUSH(*ret, *ret_count, cap, record))
 			return error_nomem(err);
 	}
@@ -123,12 +137,16 @@ enum status records_parse(const void *p, size_t n, struct records *ret, struct e
 		return error_set(err, ERROR_FORMAT, "too short for a recorder's table");
 	if (!records_header_parse(p, n, &records.header) || h->size > n)
 		return error_set(err, ERROR_FORMAT, "not a recorder's table");
-	if (parse_lines((const uint8_t *)p + records_lines_offset(), h->line_bits, &records.list,
-			&records.count, err) != OK)
+	if (h->flags & RECORDS_SEEDS) {
+		take_seed(&records.header.held);
+		take_seed(&records.header.comer);
+	}
+	if (parse_lines((const uint8_t *)p + records_lines_offset(), h, &records.list,
+			&records.seeds, &records.count, err) != OK)
 		return FAILED;
 	if (h->flags & RECORDS_READS &&
-	    parse_lines((const uint8_t *)p + records_reads_offset(h->line_bits), h->line_bits,
-			&records.reads, &records.read_count, err) != OK)
+	    parse_lines((const uint8_t *)p + records_reads_offset(h->line_bits), h, &records.reads,
+			&records.read_seeds, &records.read_count, err) != OK)
 		return FAILED;
 	*ret = records;
 	records = (struct records){0};
@@ -139,6 +157,8 @@ void records_done(struct records *records)
 {
 	free(records->list);
 	free(records->reads);
+	free(records->seeds);
+	free(records->read_seeds);
 	*records = (struct records){0};
 }
 

@@ -62,6 +62,9 @@ struct record {
 enum record_flags {
 	RECORDS_TIMES = 1, /* set and clear are filled in */
 	RECORDS_READS = 2, /* there are lines of readers, too */
+	/* The last of a line's callers is no caller, but the eight bytes of the map's header that have its
+	 * hash seed in them: two maps that were one after the other at one address differ in it. */
+	RECORDS_SEEDS = 4,
 };
 
 /*
@@ -160,6 +163,8 @@ struct records {
 	size_t count;
 	struct record *reads; /* of readers: set is when it came to its check, clear is the same */
 	size_t read_count;
+	/* RECORDS_SEEDS: what the lines had in the place of their last caller, which is 0 then; else NULL */
+	uint64_t *seeds, *read_seeds;
 };
 
 /* The header at the start of the n bytes at p; false where it is none. */

@@ -58,9 +58,11 @@ static void emit_callers(struct builder *b, unsigned line)
 {
 	struct emit *e = &b->e;
 	size_t stops[2 * RECORD_CALLERS];
+	/* the last one's place is the seed's */
+	const unsigned count = b->how->ordered ? RECORD_CALLERS - 1 : RECORD_CALLERS;
 	int32_t stack_hi = b->plan->stack_offset + 8;
 	emit_move(e, AMD64_RAX, AMD64_RBP);
-	for (unsigned i = 0; i < RECORD_CALLERS; i++) {
+	for (unsigned i = 0; i < count; i++) {
 		if (i > 0) {
 			emit_load(e, AMD64_RAX, AMD64_RAX, 0);
 			emit_cmp_reg(e, AMD64_RAX, AMD64_RSP);
@@ -74,15 +76,25 @@ static void emit_callers(struct builder *b, unsigned line)
 	}
 	size_t all = emit_jump(e);
 	size_t ends[RECORD_CALLERS];
-	for (unsigned i = 1; i < RECORD_CALLERS; i++) {
+	for (unsigned i = 1; i < count; i++) {
 		emit_land(e, stops[2 * i]);
 		emit_land(e, stops[2 * i + 1]);
 		emit_store_imm(e, line, LINE(callers) + 8 * (int32_t)i, 0);
 		ends[i] = emit_jump(e);
 	}
-	for (unsigned i = 1; i < RECORD_CALLERS; i++)
+	for (unsigned i = 1; i < count; i++)
 		emit_land(e, ends[i]);
 	emit_land(e, all);
+}
+
+/* ordered: stores the part of the map's header that has its seed, go1.19 to 1.23 runtime/map.go type hmap,
+ * hash0, and go1.24 on internal/runtime/maps/map.go type Map, seed. */
+static void emit_seed(struct builder *b, unsigned line, unsigned map, unsigned temp)
+{
+	if (!b->how->ordered)
+		return;
+	emit_load(&b->e, temp, map, 8);
+	emit_store(&b->e, line, LINE(callers) + 8 * (RECORD_CALLERS - 1), temp);
 }
 
 void stub_describe(struct builder *b, const struct plan_site *site, unsigned line, unsigned map)
@@ -90,6 +102,7 @@ void stub_describe(struct builder *b, const struct plan_site *site, unsigned lin
 	struct emit *e = &b->e;
 	emit_store(e, line, LINE(g), AMD64_R14);
 	emit_store(e, line, LINE(map), map);
+	emit_seed(b, line, map, AMD64_RAX);
 	emit_load(e, AMD64_RAX, AMD64_R14, b->plan->goid_offset);
 	emit_store(e, line, LINE(goid), AMD64_RAX);
 	emit_store32_imm(e, line, LINE(site), (uint32_t)(site->addr - b->plan->text));
@@ -381,6 +394,7 @@ static void emit_set(struct builder *b, const struct plan_site *site, struct stu
 		map = AMD64_RAX;
 	}
 	emit_store(e, line, LINE(map), map);
+	emit_seed(b, line, map, AMD64_RDX);
 	emit_load(e, AMD64_RAX, AMD64_R14, b->plan->goid_offset);
 	emit_store(e, line, LINE(goid), AMD64_RAX);
 	emit_store32_imm(e, line, LINE(site), (uint32_t)(site->addr - b->plan->text));

@@ -30,7 +30,9 @@ struct stubs_options {
 	unsigned line_bits;
 	bool times, holds;
 	bool hold_types; /* hold only on maps of header.hold_types */
-	bool ordered; /* no time stamp is earlier than what the program waited for before it */
+	/* No time stamp is earlier than what the program waited for before it, and lines tell maps apart that
+	 * follow each other at one address (RECORDS_SEEDS). */
+	bool ordered;
 	bool meets; /* holds are before the entry check, and who comes to a held map is shown */
 	bool reads; /* readers get lines, too */
 };

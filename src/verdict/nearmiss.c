@@ -16,7 +16,7 @@ enum {
 	WAY_BITS = 13,
 	TURN_BITS = 12,
 	/* Two goroutines that took turns as often as this have both gone before and after the other;
-	 * three are one more than a map that was freed and whose memory another goroutine got needs. */
+	 * one more is for what starts or ends a goroutine in between. */
 	TURNS_ENOUGH = 3,
 };
 
@@ -35,6 +35,7 @@ struct near_turn {
 struct seen {
 	const struct record *record;
 	size_t way;
+	uint64_t seed; /* of the map */
 	bool writes, is_new;
 };
 
@@ -214,7 +215,8 @@ static void add_pair(struct near_misses *m, const struct seen *x, const struct s
 	const struct seen *earlier = later == x ? y : x;
 	uint64_t end = end_of(earlier->record, taken_at);
 	uint64_t gap = later->record->set > end ? later->record->set - end : 0;
-	if (gap > m->within || earlier->record->state != RECORD_DONE)
+	/* another seed: another map at the same address, or one that was emptied meanwhile */
+	if (gap > m->within || earlier->record->state != RECORD_DONE || x->seed != y->seed)
 		return;
 	unsigned turns = take_turn(m, earlier->record, later->record);
 	struct near_miss *miss = miss_of(m, &x, &y);
@@ -238,8 +240,8 @@ static int by_map(const void *a, const void *b)
 }
 
 /* Adds the lines to the list that tell of an access. */
-static size_t collect(struct near_misses *m, const struct record *lines, size_t n, bool writes,
-		      uint64_t taken_at, struct seen *list, size_t count)
+static size_t collect(struct near_misses *m, const struct record *lines, const uint64_t *seeds,
+		      size_t n, bool writes, uint64_t taken_at, struct seen *list, size_t count)
 {
 	for (size_t i = 0; i < n; i++) {
 		const struct record *r = &lines[i];
@@ -248,7 +250,9 @@ static size_t collect(struct near_misses *m, const struct record *lines, size_t 
 		    (r->state == RECORD_IN_FLIGHT && r->set < taken_at &&
 		     taken_at - r->set > STALE_TICKS))
 			continue;
-		list[count++] = (struct seen){r, SIZE_MAX, writes, r->set > m->newest};
+		/* of a bucket map's bytes the first four are flags and counts, the others hash0 */
+		uint64_t seed = !seeds ? 0 : m->rt->swiss ? seeds[i] : seeds[i] >> 32;
+		list[count++] = (struct seen){r, SIZE_MAX, seed, writes, r->set > m->newest};
 	}
 	return count;
 }
@@ -265,8 +269,8 @@ static bool resolve(struct near_misses *m, const struct records *records, struct
 static void add_meeting(struct near_misses *m, const struct records *records, size_t *ret_new)
 {
 	const struct records_header *h = &records->header;
-	struct seen held = {&h->held, SIZE_MAX, true, true},
-		    comer = {&h->comer, SIZE_MAX, true, true};
+	struct seen held = {&h->held, SIZE_MAX, 0, true, true};
+	struct seen comer = {&h->comer, SIZE_MAX, 0, true, true};
 	if (h->met != MEET_READY || h->held.map != h->comer.map || !h->held.map ||
 	    h->comer.clear != h->held.set || h->held.g == h->comer.g)
 		return;
@@ -286,8 +290,10 @@ enum status near_misses_add(struct near_misses *m, const struct records *records
 	m->looks++;
 	m->lost = records->header.lost;
 	add_meeting(m, records, ret_new);
-	size_t count = collect(m, records->list, records->count, true, taken_at, list, 0);
-	count = collect(m, records->reads, records->read_count, false, taken_at, list, count);
+	size_t count =
+		collect(m, records->list, records->seeds, records->count, true, taken_at, list, 0);
+	count = collect(m, records->reads, records->read_seeds, records->read_count, false,
+			taken_at, list, count);
 	for (size_t i = 0; i < count; i++)
 		m->newest = list[i].record->set > m->newest ? list[i].record->set : m->newest;
 	qsort(list, count, sizeof(*list), by_map);

@@ -17,6 +17,9 @@ static const char *const channel_functions[] = {
 	"runtime.selectnbrecv", "runtime.selectsetpc", "runtime.block",
 };
 
+/* What leads to code that is not Go's. */
+static const char *const foreign_functions[] = {"runtime.cgocall", "runtime.asmcgocall"};
+
 /* Functions of the standard library, by how their names begin, that hand nothing from one goroutine to
  * another, nor call what the caller's own code does not hand to them. */
 static const char *const silent_functions[] = {
@@ -50,6 +53,9 @@ static bool synchronizes(const char *name)
 			return true;
 	for (size_t i = 0; i < sizeof(channel_functions) / sizeof(channel_functions[0]); i++)
 		if (strcmp(name, channel_functions[i]) == 0)
+			return true;
+	for (size_t i = 0; i < sizeof(foreign_functions) / sizeof(foreign_functions[0]); i++)
+		if (strcmp(name, foreign_functions[i]) == 0)
 			return true;
 	return false;
 }
@@ -120,7 +126,8 @@ bool ordering_root(const struct frame *frames, size_t count, struct function *re
 		if (count && frames[count - 1].has_function &&
 		    strcmp(frames[count - 1].function.name, "runtime.main") != 0) {
 			*ret = frames[count - 1].function;
-			return true;
+			/* package initialization, whose functions the runtime calls by a table */
+			return !function_is_runtime(ret->name);
 		}
 	}
 	return false;

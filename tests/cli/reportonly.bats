@@ -5,7 +5,7 @@ bats_require_minimum_version 1.5.0
 
 setup_file() {
   export DIR="$BATS_FILE_TMPDIR"
-  for program in turns locked handover rwreaders syncmap; do
+  for program in turns locked handover rwreaders syncmap ownmaps; do
     for version in 1.23 1.26; do
       "$SOURCE_DIR/tools/build-program" $version "$SOURCE_DIR/tests/nearmiss/$program" normal "$DIR/$version" >/dev/null
     done
@@ -58,9 +58,9 @@ for miss in told:
   done
 }
 
-@test "no race is told of programs that lock, hand over, read under RLock, or use sync.Map" {
+@test "no race is told of programs that lock, hand over, read under RLock, use sync.Map, or share memory only" {
   for version in 1.23 1.26; do
-    for program in locked handover rwreaders syncmap; do
+    for program in locked handover rwreaders syncmap ownmaps; do
       run watch $version $program --reads --hold 5
       echo "$version $program: $status $output"
       cat "$DIR/report.json"

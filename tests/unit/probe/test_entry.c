@@ -105,7 +105,7 @@ static void set_up(struct fixture *f, bool meets, bool reads)
 	f->g[GOID_AT / 8] = 42;
 	memcpy(f->table->magic, RECORDS_MAGIC, RECORDS_MAGIC_SIZE);
 	f->table->line_bits = BITS;
-	f->table->flags = RECORDS_TIMES | RECORDS_READS;
+	f->table->flags = RECORDS_TIMES | RECORDS_READS | RECORDS_SEEDS;
 	f->table->size = records_size_with_reads(BITS);
 	f->table->text = CODE;
 }
@@ -148,6 +148,7 @@ static void a_reader_leaves_a_line_of_its_own(void **state)
 	(void)state;
 	struct fixture f;
 	set_up(&f, false, true);
+	f.map[8] = 99;
 	uint64_t before = records_now();
 	call_check(&f);
 	struct records records = read_table(&f);
@@ -159,6 +160,7 @@ static void a_reader_leaves_a_line_of_its_own(void **state)
 	assert_int_equal(r->map, (uint64_t)(uintptr_t)f.map);
 	assert_int_equal(r->state, RECORD_DONE);
 	assert_int_equal(record_site(&records, r), f.site.addr);
+	assert_int_equal(records.read_seeds[0], 99);
 	assert_true(r->set > before && r->set == r->clear && r->set < records_now());
 	uint64_t here = (uint64_t)(uintptr_t)call_check;
 	assert_true(r->callers[0] > here && r->callers[0] < here + 256);
