@@ -106,7 +106,8 @@ const struct command commands[] = {
 	 "A\n"
 	 "run ends after 60 s (--duration). What the program prints is not shown. Exit status: 3 "
 	 "when\n"
-	 "a race was found, 0 when none was. For go test: go test -c, and verify what it makes.\n"},
+	 "a race was found, 0 when none was. For go test: go test -c, and verify what it makes;\n"
+	 "or run --hold 20 -- go test.\n"},
 	{"watch", watch_run, "PID MAP", 2, 2,
 	 OPTIONS_TARGET | OPTION(OPTION_CHANGES) | OPTION(OPTION_DURATION) | OPTION(OPTION_SVG) |
 		 OPTION(OPTION_EXIT_CODE),

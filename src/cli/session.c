@@ -70,8 +70,10 @@ int session_open_target(struct session *s, const char *what)
 	if (!s->has_records)
 		s->has_records = s->target->kind != TARGET_EXECUTABLE &&
 				 records_find(s->target, &s->records, NULL) == OK;
-	if (s->has_records)
-		records_settle(&s->records, s->target);
+	if (s->has_records && !records_settle(&s->records, s->target))
+		notes_add(&s->notes, "probe", s->records.header.stubs,
+			  "a thread stands in the recorder's code, which is not here: name the "
+			  "patched program with --exe to see its stack");
 	if (runtime_open(s->target, &s->notes, &s->rt, &s->error) != OK) {
 		(void)error_prefix(&s->error, "%s", what);
 		return EXIT_NOTHING;

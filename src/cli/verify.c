@@ -162,7 +162,8 @@ static enum status explain(struct trial *trial, struct recorder *recorder, struc
 	if (status == OK)
 		status = target_open(pid, &how, &notes, &target, err);
 	if (status == OK) {
-		records_settle(&records, target);
+		/* the process has all of the recorder's code */
+		(void)records_settle(&records, target);
 		status = runtime_open(target, &notes, &rt, err);
 	}
 	if (status == OK && (status = verdict_judge(rt, &judge, &verdict, err)) == OK) {
@@ -298,7 +299,7 @@ static bool runs_others(const char *program)
 	if (strcmp(slash ? slash + 1 : program, "go") != 0)
 		return false;
 	fputs("mapcrash verify: go only starts the program: build it (go build; go test -c) and "
-	      "verify that\n",
+	      "verify that, or try mapcrash run --hold 20 -- go ...\n",
 	      stderr);
 	return true;
 }

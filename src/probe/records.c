@@ -205,16 +205,21 @@ static bool read_word(void *context, uint64_t addr, uint64_t *ret)
 	return memory_read_u64(context, addr, ret, NULL) == OK;
 }
 
-void records_settle(const struct records *records, struct target *target)
+bool records_settle(const struct records *records, struct target *target)
 {
 	uint64_t addr = records->header.stubs;
 	size_t size = records->header.stubs_end - addr;
 	AUTO_FREE uint8_t *stubs = malloc(size ? size : 1);
-	if (!stubs || memory_read(target->memory, addr, stubs, size, NULL) != OK)
-		return;
+	bool readable = stubs && memory_read(target->memory, addr, stubs, size, NULL) == OK;
+	bool all = true;
 	for (size_t i = 0; i < target->thread_count; i++) {
 		struct thread *thread = &target->threads[i];
-		if (thread->has_regs && target->arch == ARCH_AMD64)
+		if (!thread->has_regs || target->arch != ARCH_AMD64)
+			continue;
+		if (readable)
 			stubs_settle(stubs, size, addr, read_word, target->memory, &thread->regs);
+		else
+			all = all && (thread->regs.pc < addr || thread->regs.pc - addr >= size);
 	}
+	return all;
 }

@@ -202,7 +202,8 @@ static inline uint64_t record_site(const struct records *records, const struct r
 
 /* Shows threads that stand in the recorder's own code where they would stand without it: the detector
  * at the entry of fatal, a writer at the instructions that set or clear the flag. Changes target's
- * copy of the registers only, not the process. Before runtime_open. */
-void records_settle(const struct records *records, struct target *target);
+ * copy of the registers only, not the process. Before runtime_open. false where a thread stands in code
+ * of the recorder that cannot be read: a core lacks it when it is part of a file that is not at hand. */
+bool records_settle(const struct records *records, struct target *target);
 
 #endif

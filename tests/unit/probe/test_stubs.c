@@ -353,6 +353,24 @@ static void a_thread_in_a_stub_is_shown_where_it_would_be(void **state)
 	tear_down(&f);
 }
 
+static void a_thread_in_stubs_that_are_not_here_is_told(void **state)
+{
+	(void)state;
+	struct records records = {.header = {.stubs = STUBS, .stubs_end = STUBS + 0x1000}};
+	struct thread thread = {.has_regs = true, .regs = {.arch = ARCH_AMD64}};
+	struct target target = {
+		.arch = ARCH_AMD64, .memory = memory_new(), .threads = &thread, .thread_count = 1};
+	assert_non_null(target.memory);
+	thread.regs.pc = STUBS - 1;
+	assert_true(records_settle(&records, &target));
+	thread.regs.pc = STUBS + 0x1000;
+	assert_true(records_settle(&records, &target));
+	thread.regs.pc = STUBS + 0xfff;
+	assert_false(records_settle(&records, &target));
+	assert_int_equal(thread.regs.pc, STUBS + 0xfff);
+	memory_free(target.memory);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -366,6 +384,7 @@ int main(void)
 		cmocka_unit_test(
 			the_main_goroutine_is_held_first_only_once_packages_are_initialized),
 		cmocka_unit_test(a_thread_in_a_stub_is_shown_where_it_would_be),
+		cmocka_unit_test(a_thread_in_stubs_that_are_not_here_is_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
