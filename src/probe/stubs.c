@@ -355,11 +355,13 @@ void stub_pop_saved(struct emit *e)
 		emit_pop(e, wait_saved[i]);
 }
 
-/* Stands still while somebody reads a frozen table. */
+/* Stands still while somebody reads a frozen table; and before, until the detector that froze it has said
+ * so: another one would end the process meanwhile. */
 static void emit_park(struct builder *b)
 {
 	emit_cmp32_at_imm(&b->e, HEADER(watched), 0);
 	size_t alone = emit_branch(&b->e, EMIT_EQUAL);
+	stub_wait(b, HEADER(freeze), FREEZE_NONE, FREEZE_NOTICE_SECONDS);
 	stub_wait(b, HEADER(freeze), FREEZE_FROZEN, FREEZE_NOTICE_SECONDS);
 	stub_wait(b, HEADER(freeze), FREEZE_HELD, FREEZE_HOLD_SECONDS);
 	emit_land(&b->e, alone);

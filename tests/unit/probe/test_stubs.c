@@ -2,15 +2,21 @@
  * The recorder's machine code: that it decodes to what was meant, and that it does what it should when it runs. It runs
  * here, in this process, as a map function of our own would run it.
  */
+#include <limits.h>
+#include <linux/futex.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
-#include <sys/mman.h>
 
 #include "insn/insn.h"
 #include "probe/emit.h"
@@ -237,6 +243,50 @@ static void a_clear_without_a_set_leaves_no_line(void **state)
 	tear_down(&f);
 }
 
+struct writer {
+	struct fixture *f;
+	bool done;
+};
+
+static void *clear_in_thread(void *context)
+{
+	struct writer *writer = context;
+	call_clear(writer->f, writer->f->g);
+	__atomic_store_n(&writer->done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* As the detector, and who reads the table, go on. */
+static void set_freeze(struct fixture *f, enum freeze_word word)
+{
+	__atomic_store_n(&f->table->freeze, word, __ATOMIC_RELEASE);
+	syscall(SYS_futex, &f->table->freeze, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+/* Also while the detector has not come as far as to tell who waits for that. */
+static void a_writer_stands_still_until_a_frozen_table_is_released(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct writer writer = {.f = &f};
+	pthread_t thread;
+	set_up(&f, true, false);
+	f.map[MAP_FLAG] = 4;
+	f.table->watched = 1;
+	f.table->frozen = 1;
+	assert_int_equal(pthread_create(&thread, NULL, clear_in_thread, &writer), 0);
+	static const enum freeze_word words[] = {FREEZE_NONE, FREEZE_FROZEN, FREEZE_HELD};
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		set_freeze(&f, words[i]);
+		nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+		assert_false(__atomic_load_n(&writer.done, __ATOMIC_ACQUIRE));
+	}
+	set_freeze(&f, FREEZE_RELEASED);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(f.map[MAP_FLAG], 0);
+	tear_down(&f);
+}
+
 /* Holds of a millisecond, at any time. */
 static void switch_holds_on(struct fixture *f)
 {
@@ -379,6 +429,7 @@ int main(void)
 		cmocka_unit_test(a_full_table_counts_what_it_loses_and_sets_the_flag_all_the_same),
 		cmocka_unit_test(nothing_is_written_once_the_table_is_frozen),
 		cmocka_unit_test(a_clear_without_a_set_leaves_no_line),
+		cmocka_unit_test(a_writer_stands_still_until_a_frozen_table_is_released),
 		cmocka_unit_test(a_writer_is_held_only_after_another_one),
 		cmocka_unit_test(the_first_writer_of_a_map_is_held_and_then_none_for_a_while),
 		cmocka_unit_test(
