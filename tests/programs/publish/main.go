@@ -41,7 +41,7 @@ func main() {
 	go func() {
 		for n := 1; ; n++ {
 			publish(load(n))
-			time.Sleep(10*time.Microsecond)
+			time.Sleep(10 * time.Microsecond)
 		}
 	}()
 	for {
