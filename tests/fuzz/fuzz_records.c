@@ -23,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct records records;
 	struct regs regs = {.arch = ARCH_AMD64};
 	/* a table is large: the input is its start, and zeros follow */
-	size_t whole = records_size(RECORD_LINE_BITS_MIN);
+	size_t whole = records_size_with_reads(RECORD_LINE_BITS_MIN);
 	AUTO_FREE uint8_t *table = calloc(1, whole);
 	if (!table || size < 2)
 		return 0;
