@@ -145,6 +145,7 @@ static enum status make_report(struct session *s, struct watched *w, struct near
 			(unsigned long long)w->misses.lost);
 	if (w->misses.cut)
 		notes_add(&s->notes, "verdict", 0, "more places or pairs of them than are kept");
+	facts->crashed = crash->made;
 	if (s->json) {
 		facts->crash = crash->made ? crash->text : NULL;
 		nearmiss_json(out, facts);

@@ -98,8 +98,9 @@ void nearmiss_text(struct page *page, const struct nearmiss_facts *f)
 		    f->reads ? " and reads" : "", m->looks, f->holds, m->meetings);
 	page_style(page, STYLE_BOLD, "races     ");
 	if (!races) {
-		page_style(page, STYLE_GREEN, "none seen");
-		page_printf(page, ": that is no proof that there is none\n");
+		page_style(page, f->crashed ? STYLE_PLAIN : STYLE_GREEN, "none seen");
+		page_printf(page, f->crashed ? " before the crash that is told above\n"
+					     : ": that is no proof that there is none\n");
 	} else {
 		page_style(page, STYLE_RED, "%zu\n", races);
 	}

@@ -17,8 +17,8 @@ struct nearmiss_facts {
 	unsigned hold_ms; /* 0: nobody was held */
 	uint64_t holds;
 	bool reads; /* readers were recorded */
-	const char *
-		crash; /* the report on what it died of, as JSON; NULL: it did not die of its maps */
+	bool crashed; /* it died of its maps all the same */
+	const char *crash; /* the report on that, for nearmiss_json; NULL: there is none */
 	const struct notes *notes;
 };
 

@@ -79,6 +79,17 @@ for miss in told:
   [[ "$stderr" == *"locks     neither side takes a lock"* ]]
 }
 
+@test "what a program dies of all the same is told, too" {
+  "$SOURCE_DIR/tools/build-program" 1.26 structfield normal "$DIR/1.26" >/dev/null
+  run watch 1.26 structfield
+  [ "$status" -eq 3 ]
+  python3 -c '
+import json, sys, jsonschema
+crash = json.load(open(sys.argv[1]))["crash"]
+jsonschema.validate(crash, json.load(open(sys.argv[2])))
+assert crash["cause"] == "race" and crash["message"].startswith("concurrent map"), crash' "$DIR/report.json" "$SOURCE_DIR/docs/report.schema.json"
+}
+
 @test "--reads and --within are refused without --report-only, and --report-only without time stamps" {
   for options in --reads "--within 5" "--report-only --no-tsc" "--report-only --within 0"; do
     # shellcheck disable=SC2086
