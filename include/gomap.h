@@ -222,7 +222,7 @@ struct gomap {
 };
 
 /* Makes an empty map that takes hint elements without growing. allocator NULL: malloc, and mmap
- * with huge pages for large arrays; else it is copied. Returns the map, which the caller frees
+ * for large arrays; else it is copied. Returns the map, which the caller frees
  * with gomap_free, or NULL with errno ENOMEM or EINVAL (type NULL, without a hash, or aligned to
  * more than 16). Any thread.
  *     struct gomap *m = gomap_new(&points, 1000, NULL); */

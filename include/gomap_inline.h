@@ -567,6 +567,17 @@ static GOMAP_INLINE char *gomap_impl_home(const struct gomap *m, const struct go
 	return buckets ? buckets + (hash & mask) * size : NULL;
 }
 
+/* Brings the rest of a bucket into the cache while its tophash bytes are on their way: keys and elements
+ * lie in other lines, and would be asked for one miss later. Beyond three lines the right one is a guess. */
+static GOMAP_INLINE void gomap_impl_fetch(const struct gomap_shape *s, const char *bucket)
+{
+	size_t size = gomap_impl_bucket_size(s);
+	if (size > 64)
+		__builtin_prefetch(bucket + 64);
+	if (size > 128)
+		__builtin_prefetch(bucket + 128);
+}
+
 /* Where a search has ended. bucket NULL: not there. */
 struct gomap_impl_place {
 	char *bucket;
@@ -637,6 +648,7 @@ static GOMAP_INLINE char *gomap_impl_find(const struct gomap *m, const struct go
 	hash = gomap_impl_hash(s, key, &m->seed);
 	home = gomap_impl_home(m, s, hash);
 	if (GOMAP_LIKELY(home != NULL)) {
+		gomap_impl_fetch(s, home);
 		struct gomap_impl_place at = gomap_impl_search(m, s, key, hash, home, &seen);
 		if (GOMAP_UNLIKELY(at.changed))
 			goto refuse;
@@ -666,6 +678,7 @@ static GOMAP_INLINE char *gomap_impl_slot_of(struct gomap *m, const struct gomap
 		if (GOMAP_UNLIKELY(!m->buckets || m->oldbuckets) && !gomap_impl_prepare(m, hash))
 			return NULL;
 		char *home = m->buckets + (hash & m->mask) * gomap_impl_bucket_size(s);
+		gomap_impl_fetch(s, home);
 		struct gomap_impl_place at = gomap_impl_search(m, s, key, hash, home, NULL);
 		if (at.bucket) {
 			if (s->flags & GOMAP_KEY_UPDATE)
@@ -754,6 +767,7 @@ static GOMAP_INLINE bool gomap_impl_delete(struct gomap *m, const struct gomap_s
 	if (m->count != 0 &&
 	    !(GOMAP_UNLIKELY(m->oldbuckets != NULL) && !gomap_impl_prepare(m, hash))) {
 		char *home = m->buckets + (hash & m->mask) * gomap_impl_bucket_size(s);
+		gomap_impl_fetch(s, home);
 		struct gomap_impl_place at = gomap_impl_search(m, s, key, hash, home, NULL);
 		found = at.bucket != NULL;
 		if (found) {

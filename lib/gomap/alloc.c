@@ -14,7 +14,6 @@
 enum {
 	ALIGNMENT = 64,
 	PAGE = 4096, /* or a divisor of the machine's */
-	MAP_FROM = 256 << 10, /* from here on zeroing at once would make one insert wait */
 };
 
 static void *default_alloc(void *ctx, size_t size)

@@ -34,15 +34,21 @@ struct gomap_extra {
 	struct gomap_slice grave; /* indirect keys that an open iteration may still compare */
 };
 
-/* Overflow buckets are taken from the system this many at a time: few for a small map, more for an
- * array of many chains, whose slabs are freed all at once. */
-static inline size_t slab_buckets(const struct gomap_table *table)
+/* From so many bytes on the default allocator maps memory, which is zero without being written and goes
+ * back at once: less is zeroed by the insert that needs it, and trimmed by free when it likes. */
+enum { MAP_FROM = 64 << 10 };
+
+/* Overflow buckets are taken from the system this many at a time: a page or two for a small map, as few as
+ * are mapped for an array of many chains. */
+static inline size_t slab_buckets(const struct gomap *m, const struct gomap_table *table)
 {
-	return table->B < 12 ? 32 : 1024;
+	enum { FEW = 32 };
+	size_t mapped = MAP_FROM / gomap_impl_bucket_size(&m->shape) + 1;
+	return table->B < 12 || mapped < FEW ? FEW : mapped;
 }
 
-/* Outgrown memory is given back in steps of so many bytes, which take a write some 50 us. */
-enum { RELEASE_STEP = 256 << 10 };
+/* Outgrown memory is given back in steps of so many bytes: 16 pages, which take a write some 15 us. */
+enum { RELEASE_STEP = 64 << 10 };
 
 #define HIDDEN __attribute__((visibility("hidden")))
 

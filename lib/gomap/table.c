@@ -83,11 +83,15 @@ nomem:
 	return NULL;
 }
 
+static size_t slab_bytes(const struct gomap *m, const struct gomap_table *table)
+{
+	return slab_buckets(m, table) * gomap_impl_bucket_size(&m->shape);
+}
+
 static void free_slabs(struct gomap *m, struct gomap_table *table)
 {
 	for (size_t i = 0; i < table->slabs.len; ++i)
-		map_free(m, table->slabs.ptr[i],
-			 slab_buckets(table) * gomap_impl_bucket_size(&m->shape));
+		map_free(m, table->slabs.ptr[i], slab_bytes(m, table));
 	table->slabs.len = table->slabs_used = 0;
 }
 
@@ -174,12 +178,15 @@ void table_release(struct gomap *m, struct gomap_table *table, size_t end)
 	table->released += step;
 }
 
-/* Gives back a step of what growth has left, so that no write has to free a large array alone. */
+/* Gives back a step of what growth has left, so that no write has to free a large array, or the overflow
+ * buckets of many chains, alone. */
 void table_release_retired(struct gomap *m)
 {
 	struct gomap_table *table = m->extra->retired;
-	if (table->released < table->bytes)
+	if (m->allocator.release && table->released < table->bytes)
 		table_release(m, table, table->bytes);
+	else if (table->slabs.len && !in_use(table))
+		map_free(m, table->slabs.ptr[--table->slabs.len], slab_bytes(m, table));
 	else
 		sweep(m);
 }
@@ -187,7 +194,7 @@ void table_release_retired(struct gomap *m)
 static void retire(struct gomap *m, struct gomap_table *table)
 {
 	bool large = m->allocator.release && table->bytes - table->released > RELEASE_STEP;
-	if (large || in_use(table)) {
+	if (large || table->slabs.len > 1 || in_use(table)) {
 		table->next = m->extra->retired;
 		m->extra->retired = table;
 	} else {
@@ -252,8 +259,8 @@ void table_grown(struct gomap *m)
 bool table_reserve(struct gomap *m, size_t n)
 {
 	struct gomap_table *table = m->extra->table;
-	size_t bytes = slab_buckets(table) * gomap_impl_bucket_size(&m->shape);
-	while (table->spare + (table->slabs.len - table->slabs_used) * slab_buckets(table) < n) {
+	size_t bytes = slab_bytes(m, table);
+	while (table->spare + (table->slabs.len - table->slabs_used) * slab_buckets(m, table) < n) {
 		char *slab = map_alloc(m, bytes);
 		if (!slab || !slice_push(m, &table->slabs, slab)) {
 			map_free(m, slab, bytes);
@@ -279,7 +286,7 @@ char *table_overflow(struct gomap *m, char *bucket)
 	struct gomap_table *table = m->extra->table;
 	if (table->spare == 0) {
 		m->extra->nextOverflow = table->slabs.ptr[table->slabs_used++];
-		table->spare = slab_buckets(table);
+		table->spare = slab_buckets(m, table);
 	}
 	char *next = m->extra->nextOverflow;
 	table->spare--;

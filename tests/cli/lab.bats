@@ -83,7 +83,7 @@ start_maps() {
   looked=0
   for name in ints shorts strings; do
     addr=$(cat "$name.addr")
-    "$MAPCRASH" map --json "$pid" "$addr" | jq -r '.entries[:20][] | "\(.slot)\t\(.value)\t\(.key)"' >keys
+    "$MAPCRASH" map --json "$pid" "$addr" | jq -r '.entries[:6][] | "\(.slot)\t\(.value)\t\(.key)"' >keys
     while IFS=$'\t' read -r slot value key; do
       found=$("$MAPCRASH" map --json --key="$key" "$pid" "$addr" | jq -r '.lookup | "\(.slot) \(.value)"')
       echo "$name $key: $found, not $slot $value"
@@ -91,7 +91,7 @@ start_maps() {
       looked=$((looked + 1))
     done <keys
   done
-  [ $looked -eq 42 ]
+  [ $looked -eq 14 ]
   run "$MAPCRASH" map --key 12345 "$pid" "$(cat ints.addr)"
   [ "$status" -eq 0 ]
   [[ "$output" == *"the key is not in the map"* ]]
@@ -105,12 +105,13 @@ start_maps() {
   for want in *.want; do
     name=${want%.want}
     "$MAPCRASH" map --json --check --hex --limit 0 "$pid" "$(cat "$name.addr")" >"$name.json"
-    python3 -c '
-import json, sys, jsonschema
-jsonschema.validate(json.load(open(sys.argv[1])), json.load(open(sys.argv[2])))' \
-      "$name.json" "$SOURCE_DIR/docs/map.schema.json"
     [ "$(jq -r '.check.findings | length' "$name.json")" -eq 0 ]
   done
+  python3 -c '
+import json, sys, jsonschema
+for path in sys.argv[2:]:
+    jsonschema.validate(json.load(open(path)), json.load(open(sys.argv[1])))' \
+    "$SOURCE_DIR/docs/map.schema.json" ./*.json
   jq -r '.entries[] | "  \(.key): \(.value)"' ints.json | sort >got
   sort ints.want | diff - got
   [ "$(jq -r '"\(.writer.thread) \(.writer.writing) \(.writer.operation) \(.writer.function) \(.writer.owner_writes)"' ints.json)" \

@@ -277,6 +277,50 @@ static void a_large_map_gives_back_what_it_has_evacuated(void **state)
 	ints_free(m);
 }
 
+/* An allocator that counts what it is asked for. */
+static unsigned asked;
+
+static void *counted_alloc(void *ctx, size_t size)
+{
+	void *p = NULL;
+	(void)ctx;
+	++asked;
+	return posix_memalign(&p, 64, size) == 0 ? memset(p, 0, size) : NULL;
+}
+
+static void counted_free(void *ctx, void *p, size_t size)
+{
+	(void)ctx, (void)size;
+	++asked;
+	free(p);
+}
+
+static void counted_release(void *ctx, void *p, size_t size)
+{
+	(void)ctx, (void)p;
+	assert_true(size <= 64 << 10);
+	++asked;
+}
+
+/* No insert pays for all that growth leaves: steps of the array, and overflow buckets, which at this size
+ * are dozens of allocations. The most is an array's end: it, its list of those, and its description. */
+static void no_write_gives_back_more_than_a_step(void **state)
+{
+	static const struct gomap_allocator counted = {counted_alloc, counted_free, counted_release,
+						       NULL};
+	(void)state;
+	struct gomap *m = gomap_new(&ints_type, 0, &counted);
+	unsigned askings = 0;
+	for (uint64_t i = 0; i < 900000; ++i) {
+		asked = 0;
+		assert_true(gomap_put(m, &i, &i));
+		assert_in_range(asked, 0, 4);
+		askings += asked != 0;
+	}
+	assert_true(askings > 300); /* or nothing was put to the test */
+	gomap_free(m);
+}
+
 static void iteration_starts_anywhere(void **state)
 {
 	(void)state;
@@ -427,6 +471,7 @@ int main(void)
 		cmocka_unit_test(a_write_evacuates_two_buckets_at_most),
 		cmocka_unit_test(deletion_alone_does_not_keep_chains_long),
 		cmocka_unit_test(a_large_map_gives_back_what_it_has_evacuated),
+		cmocka_unit_test(no_write_gives_back_more_than_a_step),
 		cmocka_unit_test(iteration_starts_anywhere),
 		cmocka_unit_test(two_maps_hash_the_same_key_differently),
 		cmocka_unit_test(each_allocation_may_fail_and_nothing_is_lost),
