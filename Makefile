@@ -27,6 +27,7 @@ test:
 bench: all
 	bench/run
 	bench/probe/run
+	bench/gomap/run
 
 # The article's experiments under each Go version: crash rates, messages, exit codes, logs.
 experiments:

@@ -87,7 +87,8 @@ struct node {
 static struct cds_lfht *map;
 static unsigned long mix(uint64_t key)
 {
-	return (key * UINT64_C(0x9e3779b97f4a7c15)) >> 20;
+	key *= UINT64_C(0x9e3779b97f4a7c15);
+	return key ^ key >> 32;
 }
 static int same(struct cds_lfht_node *node, const void *key)
 {
@@ -99,7 +100,9 @@ static void free_node(struct rcu_head *head)
 }
 static void peer_begin(void)
 {
-	map = cds_lfht_new(64, 64, 0, CDS_LFHT_AUTO_RESIZE, NULL);
+	/* As large as the others have grown to when the clock starts. Its own growth is done by a thread of
+	 * its own, which on a busy machine was seen asleep (0.13.2) while chains of thousands were walked. */
+	map = cds_lfht_new(KEYS, KEYS, KEYS, 0, NULL);
 }
 static void peer_thread(bool on)
 {

@@ -135,3 +135,19 @@ for path in sys.argv[2:]:
   run "$MAPCRASH" map $! 0x1000
   [ "$status" -eq 2 ]
 }
+
+# A machine where no Go can be had: nothing in the cache, and apt knows of no mirror.
+@test "make demo falls back on the lab where no Go can be had" {
+  mkdir tree cache
+  ln -s "$SOURCE_DIR/tools" tree/tools
+  printf 'Dir::Etc::sourcelist "/dev/null";\nDir::Etc::sourceparts "-";\n' >apt.conf
+  run env XDG_CACHE_HOME="$PWD/cache" APT_CONFIG="$PWD/apt.conf" tree/tools/demo
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"no Go to be had here: go-toolchains: apt's configuration names no mirror"* ]]
+  [[ "$output" == *"/mapcrash lab demo-out"* ]]
+  [[ "$output" == *"fatal error: concurrent map writes"*"writing now    thread "*", assign, called in first_thread"* ]]
+  [ "$(grep -c '^  "[a-z]*": [1-8]$' <<<"$output")" -eq 8 ]
+  [ -d tree/demo-out ]
+  [ -z "$(find cache -name 'go*' -type f)" ]
+}
