@@ -237,12 +237,11 @@ static enum status plan_function(struct runtime *rt, const struct map_code *code
 		clears += site->kind == FLAG_CLEAR;
 		plan->fatals += site->kind == FLAG_FATAL;
 	}
-	bool writes = must_set(code->function.name, rt->swiss);
-	if (writes ? sets != 1 || !clears : sets || clears)
-		return refuse(code,
-			      writes ? "it should set the flag once and clear it"
-				     : "it changes the flag, which it should not",
-			      err);
+	/* With a profile (-pgo) the compiler inlines writers into other map functions: Clear into
+	 * runtime.mapclear. */
+	bool writes = must_set(code->function.name, rt->swiss) || sets || clears;
+	if (writes && (sets != 1 || !clears))
+		return refuse(code, "it should set the flag once and clear it", err);
 	plan->sets += sets;
 	plan->clears += clears;
 	return OK;

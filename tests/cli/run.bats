@@ -2,6 +2,7 @@
 # Programs under the recorder, as a user runs them.
 
 bats_require_minimum_version 1.5.0
+load live
 
 setup_file() {
   export DIR="$BATS_FILE_TMPDIR"
@@ -122,4 +123,18 @@ assert not report["notes"], report["notes"]' "$DIR/report.json" "$SOURCE_DIR/doc
   run "$MAPCRASH" explain "$DIR"/core/core*
   echo "$output"
   [[ "$output" == *"verdict   proven"*"recorded: its write of the same map"* ]]
+}
+
+@test "a program that was built with a profile is recorded: writers are inlined into other map functions" {
+  for version in 1.23 1.26 1.27; do
+    (
+      cd "$SOURCE_DIR/tests/live/profiled"
+      "$SOURCE_DIR/tools/go" $version build -o "$DIR/profiled" .
+      "$DIR/profiled" "$DIR/profile"
+      "$SOURCE_DIR/tools/go" $version build -pgo="$DIR/profile" -o "$DIR/profiled-$version" .
+    )
+    proven_in_three run -- "$DIR/profiled-$version"
+  done
+  # or this test would show nothing
+  run ! "$MAPCRASH" code "$DIR/profiled-1.27" 'maps.(*Map).Clear'
 }
