@@ -2,10 +2,11 @@
 # Programs under the recorder, as a user runs them.
 
 bats_require_minimum_version 1.5.0
-load live
 
 setup_file() {
   export DIR="$BATS_FILE_TMPDIR"
+  # Whether goroutines meet, and leave a proof of it, is a matter of chance.
+  export BATS_TEST_RETRIES=2
   for version in 1.23 1.26; do
     for program in structfield readwrite; do
       "$SOURCE_DIR/tools/build-program" $version $program normal "$DIR/$version" >/dev/null
@@ -133,7 +134,10 @@ assert not report["notes"], report["notes"]' "$DIR/report.json" "$SOURCE_DIR/doc
       "$DIR/profiled" "$DIR/profile"
       "$SOURCE_DIR/tools/go" $version build -pgo="$DIR/profile" -o "$DIR/profiled-$version" .
     )
-    proven_in_three run -- "$DIR/profiled-$version"
+    run --separate-stderr "$MAPCRASH" run -- "$DIR/profiled-$version"
+    echo "$status: $stderr"
+    [ "$status" -eq 2 ]
+    [[ "$stderr" == *"verdict   proven"* ]]
   done
   # or this test would show nothing
   run ! "$MAPCRASH" code "$DIR/profiled-1.27" 'maps.(*Map).Clear'
