@@ -1,0 +1,149 @@
+#include "verdict/judge.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/cleanup.h"
+#include "verdict/locks.h"
+
+/* What the recorder saw, in words. */
+static enum status describe_recorded(struct judge *j, const struct recorded *r, struct error *err)
+{
+	struct access *a = &j->verdict->other;
+	unsigned long long map = j->recorded_map;
+	unsigned long long age = r->age;
+	if (r->how == RECORDED_IN_FLIGHT && age)
+		return access_evidence(a, err,
+				       "recorded: its write of the same map 0x%llx had begun %llu "
+				       "ticks before the check failed and was still in flight",
+				       map, age);
+	if (r->how == RECORDED_IN_FLIGHT)
+		return access_evidence(
+			a, err,
+			"recorded: its write of the same map 0x%llx was in flight as "
+			"the check failed",
+			map);
+	if (r->how == RECORDED_OVERLAPS)
+		return access_evidence(
+			a, err,
+			"recorded: its write of the same map 0x%llx ended after the "
+			"detector's own write of it had begun, %llu ticks before the "
+			"check failed",
+			map, age);
+	if (r->how == RECORDED_ONLY)
+		return access_evidence(
+			a, err,
+			"recorded: its write of the same map 0x%llx ended %llu ticks before the "
+			"failed check was seen, and nobody else has written a map since the "
+			"detector last did: the flag that the check saw was its",
+			map, age);
+	return access_evidence(a, err,
+			       "recorded: its write of the same map 0x%llx ended %llu ticks before "
+			       "the failed check was seen; others wrote maps meanwhile",
+			       map, age);
+}
+
+/* The other side as the recorder's table has it. */
+static enum status fill_recorded(struct judge *j, const struct recorded *r, enum grade grade,
+				 struct error *err)
+{
+	struct verdict *v = j->verdict;
+	struct access *a = &v->other;
+	struct frames frames;
+	struct map_function f;
+	struct map_call call;
+	bool live;
+	const struct goroutine *g = &r->goroutine;
+	if (recorded_frames(j->rt, j->options->records, r, &frames, &live, err) != OK)
+		return FAILED;
+	v->has_other = true;
+	enum status status = access_fill(j->rt, &j->library, g, &frames, a, err);
+	a->grade = grade;
+	for (size_t i = 0; i < frames.count && a->operation == OPERATION_UNKNOWN; i++)
+		if (frames.list[i].has_function &&
+		    map_function_by_name(frames.list[i].function.name, &f))
+			a->operation = f.operation;
+	/* Once the table is frozen a writer stays in the call that its line speaks of. */
+	if (status == OK && live && r->record->state == RECORD_IN_FLIGHT &&
+	    map_call_of_stack(j->rt, frames.list, frames.count, &call)) {
+		struct lock_way way = {.frames = &frames, .first = call.frame + 1, .is_now = true};
+		if (!v->map.has_header && call.has_type)
+			judge_take_map(j, call.type.value, j->recorded_map);
+		status = access_key(j->rt, &call, &a->key, err);
+		if (status == OK)
+			status = access_locks(j->rt, j->locks, &way, &j->owner, a, err);
+	}
+	frames_done(&frames);
+	return status == OK ? describe_recorded(j, r, err) : FAILED;
+}
+
+/* The other ones that the recorder saw in the map. */
+static enum status fill_recorded_rest(struct judge *j, struct error *err)
+{
+	struct verdict *v = j->verdict;
+	size_t cap = 0;
+	for (size_t i = 1; i < j->recorded_count; i++) {
+		const struct recorded *r = &j->recorded[i];
+		const char *how =
+			r->how == RECORDED_IN_FLIGHT
+				? "recorded: it was writing this map too as the check failed"
+			: r->how == RECORDED_OVERLAPS
+				? "recorded: it wrote this map during the detector's write"
+				: "recorded: it had just written this map";
+		struct frames frames;
+		bool live;
+		if (recorded_frames(j->rt, j->options->records, r, &frames, &live, err) != OK)
+			return FAILED;
+		struct candidate c = {.goroutine = r->record->goid,
+				      .site = frames_site(j->rt, &j->library, &frames),
+				      .rank = 1000 - (int)i,
+				      .why = strdup(how)};
+		frames_done(&frames);
+		if (!c.why || !ARRAY_PUSH(v->candidates, v->candidate_count, cap, c)) {
+			free(c.why);
+			return error_nomem(err);
+		}
+	}
+	return OK;
+}
+
+enum status judge_recorded(struct judge *j, bool *ret_done, struct error *err)
+{
+	struct verdict *v = j->verdict;
+	const struct records *records = j->options->records;
+	*ret_done = false;
+	if (!records || !j->has_goroutines)
+		return OK;
+	if (records->header.lost)
+		notes_add(j->rt->notes, "verdict", 0,
+			  "the recorder's table was full: %u writes are not in it",
+			  records->header.lost);
+	bool certain = j->map_certain;
+	if (recorded_own_map(records, &j->recorded_map)) {
+		certain = true;
+	} else if (j->has_call && j->call.has_map) {
+		j->recorded_map = j->call.map.value;
+	}
+	if (records->header.detector_g != j->crash.goroutine.g || !j->recorded_map)
+		return OK;
+	j->recorded_count =
+		recorded_find(j->rt, records, &j->goroutines, j->recorded_map, j->recorded);
+	if (!j->recorded_count)
+		return OK;
+	const struct recorded *best = &j->recorded[0];
+	bool ended = best->how == RECORDED_ONLY || best->how == RECORDED_JUST_ENDED;
+	if (ended && v->map.has_header && v->map.map.writing) {
+		/* set by none of those, who have all cleared it */
+		j->recorded_count = 0;
+		return access_evidence(&v->detector, err,
+				       "recorded: no other write of this map was in flight as the "
+				       "check failed, and its flag is set still: a stray write?");
+	}
+	bool proof = !ended || (best->how == RECORDED_ONLY && v->map.has_header);
+	v->grade = certain && proof ? GRADE_PROVEN : GRADE_LIKELY;
+	*ret_done = true;
+	if (fill_recorded(j, best, v->grade, err) != OK)
+		return FAILED;
+	return fill_recorded_rest(j, err);
+}
