@@ -127,18 +127,13 @@ assert not report["notes"], report["notes"]' "$DIR/report.json" "$SOURCE_DIR/doc
 }
 
 @test "a program that was built with a profile is recorded: writers are inlined into other map functions" {
-  for version in 1.23 1.26 1.27; do
-    (
-      cd "$SOURCE_DIR/tests/live/profiled"
-      "$SOURCE_DIR/tools/go" $version build -o "$DIR/profiled" .
-      "$DIR/profiled" "$DIR/profile"
-      "$SOURCE_DIR/tools/go" $version build -pgo="$DIR/profile" -o "$DIR/profiled-$version" .
-    )
+  for version in 1.26 1.27; do
+    (cd "$SOURCE_DIR/tests/live/profiled" && "$SOURCE_DIR/tools/go" $version build -o "$DIR/profiled-$version" .)
+    # or this test would show nothing
+    run ! "$MAPCRASH" code "$DIR/profiled-$version" 'maps.(*Map).Clear'
     run --separate-stderr "$MAPCRASH" run -- "$DIR/profiled-$version"
     echo "$status: $stderr"
     [ "$status" -eq 2 ]
     [[ "$stderr" == *"verdict   proven"* ]]
   done
-  # or this test would show nothing
-  run ! "$MAPCRASH" code "$DIR/profiled-1.27" 'maps.(*Map).Clear'
 }
