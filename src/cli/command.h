@@ -59,6 +59,7 @@ struct option_spec {
 	const char *name; /* without the dashes */
 	const char *argument; /* what its argument is called in help; NULL: takes none */
 	const char *help; /* one line */
+	char letter; /* its short form; 0: none */
 };
 extern const struct option_spec option_specs[OPTION_COUNT];
 

@@ -31,6 +31,8 @@ static void man_command(FILE *out, const struct command *c)
 		const struct option_spec *o = &option_specs[id];
 		if (!(c->options >> id & 1) || id == OPTION_HELP)
 			continue;
+		if (o->letter)
+			fprintf(out, "*-%c*, ", o->letter);
 		fprintf(out, "*--%s*", o->name);
 		if (o->argument)
 			fprintf(out, " _%s_", o->argument);

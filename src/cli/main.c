@@ -11,7 +11,7 @@
 #include "cli/live.h"
 
 const struct option_spec option_specs[OPTION_COUNT] = {
-	[OPTION_HELP] = {"help", NULL, "this text"},
+	[OPTION_HELP] = {"help", NULL, "this text", 'h'},
 	[OPTION_JSON] = {"json", NULL, "write JSON (schemas in docs/)"},
 	[OPTION_EXE] = {"exe", "FILE",
 			"the executable, where it is not at the path the core names"},
@@ -34,7 +34,7 @@ const struct option_spec option_specs[OPTION_COUNT] = {
 	[OPTION_MAP] = {"map", "ADDRESS|TYPE", "--hold on this map, or maps of this type, only"},
 	[OPTION_NO_TSC] = {"no-tsc", NULL, "record without time stamps: cheaper, proves less"},
 	[OPTION_CHILDREN] = {"children", NULL, "record the Go programs that PROGRAM starts, too"},
-	[OPTION_OUTPUT] = {"output", "FILE", "write the report into FILE"},
+	[OPTION_OUTPUT] = {"output", "FILE", "write the report into FILE", 'o'},
 	[OPTION_PPROF] = {"pprof", "FILE", "write a profile for `go tool pprof` into FILE instead"},
 	[OPTION_BINARY] = {"binary", NULL, "look at the binary only, not at this machine"},
 	[OPTION_HEX] = {"hex", NULL, "show the bytes: header, and buckets or groups"},
@@ -186,10 +186,12 @@ static void print_help(FILE *out, const struct command *c)
 	fputc('\n', out);
 	for (int id = 0; id < OPTION_COUNT; id++) {
 		const struct option_spec *o = &option_specs[id];
-		char left[40];
+		char left[40], letter[8] = "";
 		if (!(c->options >> id & 1))
 			continue;
-		snprintf(left, sizeof(left), "--%s%s%s", o->name, o->argument ? " " : "",
+		if (o->letter)
+			snprintf(letter, sizeof(letter), "-%c, ", o->letter);
+		snprintf(left, sizeof(left), "%s--%s%s%s", letter, o->name, o->argument ? " " : "",
 			 o->argument ? o->argument : "");
 		fprintf(out, "  %-18s %s\n", left, o->help);
 	}
@@ -205,24 +207,37 @@ static int usage_error(const struct command *c, const char *what, const char *ar
 
 static int run(const struct command *c, int argc, char **argv)
 {
+	enum { LONG = 256 }; /* numbers of long options begin here: below are letters */
 	struct option longs[OPTION_COUNT + 1] = {0};
+	char shorts[2 * OPTION_COUNT + 3] = ":";
+	int by_letter[LONG] = {0};
 	struct options options = {0};
-	size_t n = 0;
-	for (int id = 0; id < OPTION_COUNT; id++)
-		if (c->options >> id & 1)
-			longs[n++] = (struct option){option_specs[id].name,
-						     option_specs[id].argument ? required_argument
-									       : no_argument,
-						     NULL, id + 1};
+	size_t n = 0, k = 1;
 	/* +: an option behind the first operand is another program's */
-	const char *shorts = c->operands_max == OPERANDS_PROGRAM ? "+:h" : ":h";
+	if (c->operands_max == OPERANDS_PROGRAM) {
+		shorts[0] = '+';
+		shorts[k++] = ':';
+	}
+	for (int id = 0; id < OPTION_COUNT; id++) {
+		const struct option_spec *o = &option_specs[id];
+		if (!(c->options >> id & 1))
+			continue;
+		longs[n++] = (struct option){o->name, o->argument ? required_argument : no_argument,
+					     NULL, LONG + id};
+		if (!o->letter)
+			continue;
+		shorts[k++] = o->letter;
+		if (o->argument)
+			shorts[k++] = ':';
+		by_letter[(unsigned char)o->letter] = id;
+	}
 	opterr = 0;
 	for (int got; (got = getopt_long(argc, argv, shorts, longs, NULL)) != -1;) {
 		if (got == ':')
 			return usage_error(c, "an argument is missing after", argv[optind - 1]);
 		if (got == '?')
 			return usage_error(c, "no such option:", argv[optind - 1]);
-		int id = got == 'h' ? OPTION_HELP : got - 1;
+		int id = got < LONG ? by_letter[got] : got - LONG;
 		options.given |= OPTION(id);
 		options.value[id] = optarg;
 	}

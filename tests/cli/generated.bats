@@ -4,7 +4,7 @@
 bats_require_minimum_version 1.5.0
 
 commands() { "$MAPCRASH" --help | sed -n 's/^  \([a-z]*\) .*/\1/p'; }
-options() { "$MAPCRASH" "$1" --help | sed -n 's/^  \(--[a-z-]*\) .*/\1/p'; }
+options() { "$MAPCRASH" "$1" --help | sed -n 's/^  \(-[a-z], \)\?\(--[a-z-]*\) .*/\2/p'; }
 
 @test "the man page has every command and option, and mandoc finds nothing wrong" {
   "$MAPCRASH" help --man | cat "$SOURCE_DIR/man/mapcrash.1.head.scd" - "$SOURCE_DIR/man/mapcrash.1.tail.scd" |
@@ -17,7 +17,7 @@ options() { "$MAPCRASH" "$1" --help | sed -n 's/^  \(--[a-z-]*\) .*/\1/p'; }
     for option in $(options "$command" | grep -v -- --help); do
       echo "$command $option"
       sed -n "/^ *mapcrash $command \[OPTION\]/,/^ *mapcrash [a-z]* \[OPTION\]/p" "$BATS_TEST_TMPDIR/page" |
-        grep -q -- "^ *$option"
+        grep -qE -- "^ *(-[a-z], )?$option"
     done
   done
 }

@@ -65,8 +65,8 @@ assert not report["notes"], report["notes"]' "$DIR/report.json" "$SOURCE_DIR/doc
   ! grep -q verdict "$DIR/stderr"
 }
 
-@test "--output writes the report into a file" {
-  run --separate-stderr "$MAPCRASH" run --output "$DIR/report" -- "$DIR/1.23/structfield"
+@test "-o (--output) writes the report into a file" {
+  run --separate-stderr "$MAPCRASH" run -o "$DIR/report" -- "$DIR/1.23/structfield"
   grep -q "verdict   proven" "$DIR/report"
   [[ "$stderr" != *"verdict   proven"* ]]
 }
