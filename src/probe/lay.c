@@ -3,16 +3,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/futex.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "target/inject.h"
+#include "target/seccomp.h"
 
 /* Distances from the end of the program's image at which a place is tried: beyond where its brk heap
  * usually grows, and such that all of it is within the 2 GB of a jump. */
@@ -53,7 +56,7 @@ static enum status call(struct process *process, uint64_t insn, const char *name
 		return FAILED;
 	if (result < 0 && result > -4096) {
 		errno = (int)-result;
-		return error_sys(err, "the process may not call %s (a seccomp filter?)", name);
+		return error_sys(err, "the process may not call %s", name);
 	}
 	*ret = (uint64_t)result;
 	return OK;
@@ -194,6 +197,46 @@ static enum status make_table(struct process *process, uint64_t insn, bool repla
 		return error_sys(err, "the table's memory");
 	}
 	return OK;
+}
+
+static uint64_t pointer(const void *p)
+{
+	return (uint64_t)(uintptr_t)p;
+}
+
+enum status lay_is_allowed(const struct process *process, const struct lay_options *options,
+			   bool inherited, struct error *err)
+{
+	/* Any place that a child of ours may map at, or has something at. */
+	const uint64_t place = UINT64_C(1) << 44, none = (uint64_t)-1;
+	const int anonymous = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+	struct timespec now, instant = {.tv_nsec = 1};
+	uint32_t word = 1;
+	const struct seccomp_call calls[] = {
+		{"memfd_create", SYS_memfd_create, {pointer("mapcrash"), MFD_CLOEXEC}},
+		{"mmap",
+		 SYS_mmap,
+		 {place, STUBS_SIZE_MAX, PROT_READ | PROT_EXEC, (uint64_t)anonymous, none}},
+		{"mmap",
+		 SYS_mmap,
+		 {place, STUBS_SIZE_MAX, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE,
+		  none}},
+		{"close", SYS_close, {none}},
+		{"gettid", SYS_gettid, {0}},
+		{"clock_gettime", SYS_clock_gettime, {CLOCK_MONOTONIC, pointer(&now)}},
+		{"futex", SYS_futex, {pointer(&word), FUTEX_WAKE, INT32_MAX}},
+		/* of another value than is there: it does not wait */
+		{"futex",
+		 SYS_futex,
+		 {pointer(&word), FUTEX_WAIT_BITSET, 0, 0, 0, FUTEX_BITSET_MATCH_ANY}},
+		{"clock_nanosleep",
+		 SYS_clock_nanosleep,
+		 {CLOCK_MONOTONIC, TIMER_ABSTIME, pointer(&instant)}},
+		{"nanosleep", SYS_nanosleep, {pointer(&instant)}},
+	};
+	/* the last two: to hold, and to hold such that two meet */
+	size_t count = sizeof(calls) / sizeof(calls[0]) - 2 + options->holds + options->meets;
+	return process_may_call(process, inherited, calls, count, err);
 }
 
 static void cleanup_laid(struct laid *laid)

@@ -29,6 +29,11 @@ struct lay_options {
 	unsigned line_bits;
 };
 
+/* Whether a seccomp filter forbids the process what lay_in and the stubs call; inherited as in
+ * process_may_call. */
+enum status lay_is_allowed(const struct process *process, const struct lay_options *options,
+			   bool inherited, struct error *err);
+
 /* Maps stubs and table and writes both; the program itself is not changed yet. bias is what was added
  * to the plan's addresses. Stubs that are there from an earlier time are used again: they may never be
  * changed or unmapped, since a signal handler may yet return into them. ERROR_MISMATCH where the

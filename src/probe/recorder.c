@@ -255,11 +255,9 @@ static void set_up_table(struct recorder *rec)
 	h->hold_on = 1;
 }
 
-/* Maps stubs and table; the program is not changed yet. */
-static enum status lay_into(struct recorder *rec, struct process *process, uint64_t bias,
-			    struct error *err)
+static struct lay_options lay_how(const struct recorder *rec)
 {
-	struct lay_options how = {
+	return (struct lay_options){
 		.times = !rec->how.no_times,
 		.holds = rec->how.hold_ms != 0,
 		.hold_types = rec->how.hold_ms && rec->how.hold_type,
@@ -268,6 +266,13 @@ static enum status lay_into(struct recorder *rec, struct process *process, uint6
 		.reads = rec->how.reads,
 		.line_bits = rec->how.line_bits ? rec->how.line_bits : RECORD_LINE_BITS,
 	};
+}
+
+/* Maps stubs and table; the program is not changed yet. */
+static enum status lay_into(struct recorder *rec, struct process *process, uint64_t bias,
+			    struct error *err)
+{
+	struct lay_options how = lay_how(rec);
 	if (lay_in(process, &rec->plan, bias, &how, &rec->laid, err) != OK)
 		return FAILED;
 	set_up_table(rec);
@@ -300,10 +305,13 @@ static void cleanup_process(struct process **process)
 static enum status record_new(struct recorder *rec, struct notes *notes, struct error *err)
 {
 	__attribute__((cleanup(cleanup_process))) struct process *process = NULL;
+	struct lay_options how = lay_how(rec);
 	uint64_t bias = 0;
 	if (check_privileges(rec->pid, err) != OK ||
 	    (rec->how.hold_ms && check_processors(rec->pid, err) != OK) ||
-	    make_plan(rec, notes, &bias, err) != OK || process_adopt(rec->pid, &process, err) != OK)
+	    make_plan(rec, notes, &bias, err) != OK ||
+	    process_adopt(rec->pid, &process, err) != OK ||
+	    lay_is_allowed(process, &how, rec->is_child, err) != OK)
 		return FAILED;
 	if (lay_into(rec, process, bias, err) == OK && lay_on(process, &rec->laid, err) == OK)
 		return OK;
@@ -369,7 +377,9 @@ static enum status try_attach(struct recorder *rec, uint64_t bias, struct notes 
 		return error_nomem(err);
 	if (process_open(rec->pid, scratch, notes, &process, err) != OK)
 		return FAILED;
-	if (!rec->laid.table && lay_into(rec, process, bias, err) != OK)
+	struct lay_options how = lay_how(rec);
+	if (!rec->laid.table && (lay_is_allowed(process, &how, false, err) != OK ||
+				 lay_into(rec, process, bias, err) != OK))
 		return FAILED;
 	if (lay_is_clear(process, &rec->laid, ret_done, err) != OK)
 		return FAILED;

@@ -58,4 +58,7 @@ struct process {
 	bool no_vm_readv;
 };
 
+/* A field of /proc/PID/status as text behind its tab; false where it is missing. */
+bool process_status_field(pid_t pid, const char *name, char *ret, size_t size);
+
 #endif

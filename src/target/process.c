@@ -42,8 +42,7 @@ static FILE *proc_open(pid_t pid, const char *name)
 	return fopen(path, "re");
 }
 
-/* A field of /proc/PID/status as text behind its tab; false where it is missing. */
-static bool status_field(pid_t pid, const char *name, char *ret, size_t size)
+bool process_status_field(pid_t pid, const char *name, char *ret, size_t size)
 {
 	__attribute__((cleanup(close_file))) FILE *f = proc_open(pid, "status");
 	AUTO_FREE char *line = NULL;
@@ -61,13 +60,14 @@ static bool status_field(pid_t pid, const char *name, char *ret, size_t size)
 static pid_t status_pid(pid_t pid, const char *name)
 {
 	char text[32];
-	return status_field(pid, name, text, sizeof(text)) ? (pid_t)strtol(text, NULL, 10) : 0;
+	return process_status_field(pid, name, text, sizeof(text)) ? (pid_t)strtol(text, NULL, 10)
+								   : 0;
 }
 
 bool process_has_exited(pid_t tid)
 {
 	char state[32];
-	return !status_field(tid, "State", state, sizeof(state)) || state[0] == 'Z' ||
+	return !process_status_field(tid, "State", state, sizeof(state)) || state[0] == 'Z' ||
 	       state[0] == 'X';
 }
 
@@ -77,7 +77,7 @@ static enum status refused(pid_t pid, int sys, struct error *err)
 	char name[64] = "?", scope[16] = "";
 	pid_t tracer = status_pid(pid, "TracerPid");
 	if (tracer) {
-		status_field(tracer, "Name", name, sizeof(name));
+		process_status_field(tracer, "Name", name, sizeof(name));
 		return error_set(err, ERROR_IO, "process %d is already traced by %d (%s)", pid,
 				 tracer, name);
 	}
@@ -86,7 +86,7 @@ static enum status refused(pid_t pid, int sys, struct error *err)
 	if (f && fgets(scope, sizeof(scope), f))
 		scope[strcspn(scope, "\n")] = '\0';
 	char seccomp[8] = "";
-	status_field(getpid(), "Seccomp", seccomp, sizeof(seccomp));
+	process_status_field(getpid(), "Seccomp", seccomp, sizeof(seccomp));
 	errno = sys;
 	/* proc(5): 2 is a filter */
 	if (strcmp(seccomp, "2") == 0 && geteuid() == 0)
@@ -386,7 +386,8 @@ static enum status look_first(pid_t *pid, struct error *err)
 	if (group == getpid())
 		return error_set(err, ERROR_UNSUPPORTED, "process %d is this program itself", *pid);
 	*pid = group;
-	if (!status_field(group, "VmSize", text, sizeof(text)) && !process_has_exited(group))
+	if (!process_status_field(group, "VmSize", text, sizeof(text)) &&
+	    !process_has_exited(group))
 		return error_set(err, ERROR_UNSUPPORTED, "process %d is a kernel thread", group);
 	return OK;
 }
@@ -409,7 +410,8 @@ enum status process_open(pid_t pid, struct target *target, struct notes *notes,
 	snprintf(path, sizeof(path), "/proc/%d/mem", p->alive);
 	p->mem = open(path, O_RDONLY | O_CLOEXEC);
 	target->pid = pid;
-	if (status_field(pid, "Name", name, sizeof(name)) && !(target->command = strdup(name)))
+	if (process_status_field(pid, "Name", name, sizeof(name)) &&
+	    !(target->command = strdup(name)))
 		return error_nomem(err);
 	*ret = TAKE(p);
 	return OK;

@@ -129,12 +129,63 @@ untouched() { # its code is what its file has: the next attach finds nothing to 
   untouched
 }
 
-@test "a seccomp filter that forbids the program what is needed" {
+reads_filters() { # whether we may: seccomp(2) leaves that to CAP_SYS_ADMIN (bit 21), under no filter
+  grep -q '^Seccomp:.*0' /proc/self/status &&
+    [ $((0x$(sed -n 's/^CapEff:\s*//p' /proc/self/status) >> 21 & 1)) -eq 1 ]
+}
+
+attach() { # ARGS...: a recorder in the process, and off again
+  run --separate-stderr "$DIR/mapcrash" attach --duration 0 "$@" "$pid"
+  echo "status $status: $stderr"
+  [ "$status" -eq 0 ]
+  [[ "$stderr" == *detached* ]]
+}
+
+@test "a seccomp filter, ours too, that forbids the program what is needed, or kills for it" {
   run --separate-stderr "$DIR/without" memfd_create "$DIR/mapcrash" run -- "$DIR/structfield"
-  says "the process may not call memfd_create (a seccomp filter?)"
+  says "the process may not call memfd_create: its seccomp filter, which is ours too, forbids it"
+  run --separate-stderr "$DIR/without" kill:memfd_create "$DIR/mapcrash" run -- "$DIR/structfield"
+  says "the process may not call memfd_create: its seccomp filter, which is ours too, kills for it"
+  start "$DIR/without" memfd_create "$DIR/healthylocks"
+  run --separate-stderr "$DIR/without" memfd_create "$DIR/mapcrash" attach "$pid"
+  says "the process may not call memfd_create: its seccomp filter, which is ours too, forbids it"
+  kill -0 "$pid"
+}
+
+@test "a seccomp filter of the program that forbids what is needed, or kills for it" {
+  reads_filters || skip "filters cannot be read here: be root, outside of containers"
   start "$DIR/without" memfd_create "$DIR/healthylocks"
   run --separate-stderr "$DIR/mapcrash" attach "$pid"
-  says "the process may not call memfd_create (a seccomp filter?)"
+  says "the process may not call memfd_create: its seccomp filter forbids it; nothing was changed"
+  kill -0 "$pid"
+  kill -KILL "$pid"
+  start "$DIR/without" kill:memfd_create "$DIR/healthylocks"
+  run --separate-stderr "$DIR/mapcrash" attach "$pid"
+  says "the process may not call memfd_create: its seccomp filter kills for it; nothing was changed"
+  kill -0 "$pid"
+}
+
+@test "a seccomp filter that kills for a hold forbids holds only" {
+  reads_filters || skip "filters cannot be read here: be root, outside of containers"
+  start "$DIR/without" kill:clock_nanosleep "$DIR/healthylocks"
+  run --separate-stderr "$DIR/mapcrash" attach --hold 10 "$pid"
+  says "the process may not call clock_nanosleep: its seccomp filter kills for it; nothing was changed"
+  attach
+}
+
+@test "a seccomp filter that is not in the way" {
+  reads_filters || skip "filters cannot be read here: be root, outside of containers"
+  start "$DIR/without" kill:acct "$DIR/healthylocks"
+  attach --hold 10
+}
+
+@test "a seccomp filter that cannot be read is taken for ours where we have as many" {
+  start "$DIR/without" kill:acct "$DIR/healthylocks"
+  run --separate-stderr "$DIR/without" acct "$DIR/mapcrash" attach --duration 0 "$pid"
+  echo "status $status: $stderr"
+  [ "$status" -eq 0 ]
+  run --separate-stderr "$DIR/without" acct "$DIR/without" acct "$DIR/mapcrash" attach "$pid"
+  says "has a seccomp filter that may kill it for what we need, and we may not read"
   kill -0 "$pid"
 }
 

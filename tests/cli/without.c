@@ -1,6 +1,7 @@
 /*
- * Runs a program that may not make one system call: a seccomp filter answers it by EPERM, as those of containers do.
- * usage: without ptrace|memfd_create PROG ARGS...
+ * Runs a program that may not make one system call: a seccomp filter answers it by EPERM, as those of containers do,
+ * or kills for it.
+ * usage: without [kill:]ptrace|memfd_create|clock_nanosleep|acct PROG ARGS...
  */
 #include <errno.h>
 #include <linux/filter.h>
@@ -12,15 +13,35 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+static const struct {
+	const char *name;
+	unsigned nr;
+} calls[] = {
+	{"ptrace", SYS_ptrace},
+	{"memfd_create", SYS_memfd_create},
+	{"clock_nanosleep", SYS_clock_nanosleep},
+	{"acct", SYS_acct},
+};
+
 int main(int argc, char **argv)
 {
-	if (argc < 3 || (strcmp(argv[1], "ptrace") != 0 && strcmp(argv[1], "memfd_create") != 0))
+	enum { CALLS = sizeof(calls) / sizeof(calls[0]) };
+	if (argc < 3)
 		return 64;
-	unsigned nr = strcmp(argv[1], "ptrace") == 0 ? SYS_ptrace : SYS_memfd_create;
+	unsigned action = SECCOMP_RET_ERRNO | EPERM, i = 0;
+	const char *name = argv[1];
+	if (strncmp(name, "kill:", 5) == 0) {
+		name += 5;
+		action = SECCOMP_RET_KILL_PROCESS;
+	}
+	while (i < CALLS && strcmp(name, calls[i].name) != 0)
+		i++;
+	if (i == CALLS)
+		return 64;
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, calls[i].nr, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, action),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog filter = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
