@@ -101,6 +101,14 @@ static enum status refused(int sys, struct error *err)
 	switch (sys) {
 	case EACCES:
 	case EPERM:
+		/* kernel/events/core.c, perf_event_open: 2 permits those that leave the kernel out */
+		if (paranoid[0] && strtol(paranoid, NULL, 10) <= 2)
+			return error_sys(
+				err,
+				"hardware breakpoints (perf events) are not permitted, though "
+				"kernel.perf_event_paranoid is %s: a seccomp filter, as "
+				"a container's profile is, has to allow perf_event_open",
+				paranoid);
 		return error_sys(
 			err,
 			"hardware breakpoints (perf events) are not permitted: be root, have "

@@ -189,6 +189,18 @@ attach() { # ARGS...: a recorder in the process, and off again
   kill -0 "$pid"
 }
 
+@test "a seccomp filter that forbids hardware breakpoints" {
+  local map
+  start "$DIR/healthylocks"
+  map=$("$DIR/mapcrash" maps "$pid" | grep -o '0x[0-9a-f]*' | head -n 1)
+  run --separate-stderr "$DIR/without" perf_event_open "$DIR/mapcrash" watch --duration 1 "$pid" "$map"
+  if [ "$(cat /proc/sys/kernel/perf_event_paranoid)" -le 2 ]; then
+    says "a seccomp filter, as a container's profile is, has to allow perf_event_open"
+  else
+    says "set kernel.perf_event_paranoid (now"
+  fi
+}
+
 @test "another user's process" {
   [ "$(id -u)" -eq 0 ] || skip "only root can become another user"
   start "$DIR/healthylocks"
