@@ -60,10 +60,11 @@ void library_init(struct library *library, struct runtime *rt)
 
 bool library_has(const struct library *library, const struct source_frame *source)
 {
-	if (strncmp(source->function, "main.", 5) == 0)
-		return false;
+	/* A closure of the library that was inlined into main is called by main's name. */
 	if (library->root_len)
 		return strncmp(source->file, library->root, library->root_len) == 0;
+	if (strncmp(source->function, "main.", 5) == 0)
+		return false;
 	/* Under -trimpath a module's files begin with its path, whose first element has a dot. */
 	const char *slash = strchr(source->file, '/');
 	const char *dot = strchr(source->file, '.');

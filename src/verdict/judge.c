@@ -105,6 +105,11 @@ static void find_map(struct judge *j)
 		j->call.has_map = true;
 	}
 	find_owner(j);
+	if (!j->call.has_type && j->owner.type) {
+		/* what holds the map tells what it is */
+		j->call.type.value = j->owner.type;
+		j->call.has_type = true;
+	}
 	j->map_certain = j->call.has_map &&
 			 (j->call.map.source != ARGUMENT_MEMORY || slots_agree(j));
 	if (!j->call.has_map || !j->call.has_type) {
