@@ -99,15 +99,20 @@ const struct command commands[] = {
 	{"verify", verify_run, "[--] PROGRAM [ARGUMENT]...", 1, OPERANDS_PROGRAM,
 	 OPTION(OPTION_HELP) | OPTION(OPTION_JSON) | OPTION(OPTION_COLOR) | OPTION(OPTION_RUNS) |
 		 OPTION(OPTION_SEED) | OPTION(OPTION_HOLD) | OPTION(OPTION_DURATION) |
-		 OPTION(OPTION_AGAINST) | OPTION(OPTION_FORMAT),
+		 OPTION(OPTION_AGAINST) | OPTION(OPTION_FORMAT) | OPTION(OPTION_CHILDREN),
 	 "tries to break a program's maps again and again, and says what was tried",
 	 "Each run keeps writers in their maps for a random while (--hold: at most so many ms, "
 	 "20). "
 	 "A\n"
 	 "run ends after 60 s (--duration). What the program prints is not shown. Exit status: 3 "
 	 "when\n"
-	 "a race was found, 0 when none was. For go test: go test -c, and verify what it makes;\n"
-	 "or run --hold 20 -- go test.\n"},
+	 "a race was found, 0 when none was. Of a command such as sh, make or go test --children "
+	 "(go:\n"
+	 "implied) records each Go program that it starts, and tells of each; what runs on when "
+	 "the\n"
+	 "command has ended is ended, too. A run of a command ends after 600 s. go test is run "
+	 "with\n"
+	 "-count=1.\n"},
 	{"watch", watch_run, "PID MAP", 2, 2,
 	 OPTIONS_TARGET | OPTION(OPTION_CHANGES) | OPTION(OPTION_DURATION) | OPTION(OPTION_SVG) |
 		 OPTION(OPTION_EXIT_CODE),

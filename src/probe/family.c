@@ -45,6 +45,7 @@ struct known {
 struct member {
 	struct recorder *recorder;
 	char *command;
+	int exe;
 	bool told; /* that it is recorded */
 };
 
@@ -68,7 +69,9 @@ static void member_done(struct member *member)
 {
 	recorder_free(member->recorder);
 	free(member->command);
-	*member = (struct member){0};
+	if (member->exe >= 0)
+		close(member->exe);
+	*member = (struct member){.exe = -1};
 }
 
 /* The command line of a process, for display; "" where it cannot be had. */
@@ -153,14 +156,23 @@ static void go_on(pid_t tid, int signo)
 	(void)ptrace(PTRACE_CONT, tid, NULL, (void *)(intptr_t)signo);
 }
 
+static int open_exe(pid_t pid)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
 /* At the exec stop of a Go program. One that writes no maps is no loss, and not worth a word. */
 static enum status record(struct family *family, pid_t pid, struct error *err)
 {
 	struct notes notes = NOTES_INIT;
-	struct member member = {.command = command_of(pid)};
+	struct member member = {.command = command_of(pid), .exe = open_exe(pid)};
 	struct error why = {0};
-	if (!member.command)
+	if (!member.command) {
+		member_done(&member);
 		return error_nomem(err);
+	}
 	enum status status = recorder_adopt(pid, &family->how, &notes, &member.recorder, &why);
 	notes_done(&notes);
 	if (status == OK) {
@@ -171,7 +183,8 @@ static enum status record(struct family *family, pid_t pid, struct error *err)
 	}
 	go_on(pid, 0);
 	free(family->refused);
-	family->refused = member.command;
+	family->refused = TAKE(member.command);
+	member_done(&member);
 	family->refused_pid = pid;
 	family->why = why;
 	return OK;
@@ -236,6 +249,7 @@ enum status family_start(char **argv, const struct recorder_options *options, st
 	if (!family)
 		return error_nomem(err);
 	family->how = *options;
+	family->left.exe = -1;
 	sigprocmask(SIG_BLOCK, NULL, &family->old_mask);
 	if (launch(argv, FOLLOW, &family->pid, err) != OK)
 		return FAILED;
@@ -256,6 +270,7 @@ static void fill(struct family_event *ret, enum family_what what, const struct m
 	*ret = (struct family_event){.what = what,
 				     .pid = recorder_pid(member->recorder),
 				     .command = member->command,
+				     .exe = member->exe,
 				     .recorder = member->recorder};
 }
 
@@ -289,9 +304,17 @@ static enum status look_at_members(struct family *family, struct family_event *r
 	return OK;
 }
 
+static int64_t now_ms(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
 enum status family_wait(struct family *family, struct family_event *ret, struct error *err)
 {
 	bool found = false;
+	int64_t start = now_ms();
 	sigset_t set;
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
@@ -307,18 +330,21 @@ enum status family_wait(struct family *family, struct family_event *ret, struct 
 			*ret = (struct family_event){.what = FAMILY_REFUSED,
 						     .pid = family->refused_pid,
 						     .command = family->left.command,
+						     .exe = -1,
 						     .why = family->why};
 			return OK;
 		}
 		if (family->ended) {
-			*ret = (struct family_event){.what = FAMILY_ENDED, .pid = family->pid};
+			*ret = (struct family_event){
+				.what = FAMILY_ENDED, .pid = family->pid, .exe = -1};
 			return OK;
 		}
-		int ms = family->member_count ? LOOK_MS : IDLE_MS;
-		struct timespec piece = {ms / 1000, ms % 1000 * 1000000L};
-		if (sigtimedwait(&set, NULL, &piece) >= 0)
+		/* stops that go on and on are no reason to keep the caller waiting */
+		int64_t left = start + (family->member_count ? LOOK_MS : IDLE_MS) - now_ms();
+		struct timespec piece = {left / 1000, left % 1000 * 1000000L};
+		if (left > 0 && sigtimedwait(&set, NULL, &piece) >= 0)
 			continue;
-		*ret = (struct family_event){.what = FAMILY_IDLE};
+		*ret = (struct family_event){.what = FAMILY_IDLE, .exe = -1};
 		return OK;
 	}
 }

@@ -40,6 +40,7 @@ struct family_event {
 		command; /* its arguments with spaces between; lives until the next event: hostile text */
 	struct recorder
 		*recorder; /* RECORDED, FROZEN and LEFT: the family's, until LEFT is taken */
+	int exe; /* RECORDED: its executable, open; the family's, until LEFT is taken. -1: none */
 	struct error why; /* REFUSED */
 };
 

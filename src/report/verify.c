@@ -39,9 +39,8 @@ static void print_sides(struct page *page, const struct trial_race *race)
 	fputc('\n', page->out);
 }
 
-static void print_races(struct page *page, const struct verify_facts *f)
+static void print_races(struct page *page, const struct verify_facts *f, const struct trials *t)
 {
-	const struct trials *t = f->trials;
 	page_style(page, STYLE_BOLD, "races     ");
 	if (!t->race_count) {
 		page_style(page, STYLE_GREEN, "none");
@@ -73,7 +72,7 @@ static void print_gone(struct page *page, const struct verify_facts *f)
 {
 	for (size_t i = 0; i < f->before->race_count; i++) {
 		const struct trial_race *race = &f->before->races[i];
-		if (verify_find(f->trials, race))
+		if (verify_find(f->programs->trials, race))
 			continue;
 		page_style(page, STYLE_GREEN, "gone      ");
 		page_printf(page, "in %u of %u runs before, in none now: ", race->count,
@@ -149,20 +148,52 @@ static void print_log(struct page *page, const char *program, const struct trial
 	}
 }
 
+static void print_command(struct page *page, const struct verify_command *command)
+{
+	page_style(page, STYLE_BOLD, "command   ");
+	page_text(page, command->line);
+	page_printf(page, ": %u runs, %u ended well, %u after their time, %u otherwise\n",
+		    command->runs, command->clean, command->timeouts, command->failed);
+}
+
+/* One of the programs of a command. */
+static void print_program(struct page *page, const struct verify_facts *f,
+			  const struct verify_program *program)
+{
+	const struct trials *t = program->trials;
+	page_style(page, STYLE_BOLD, "\nprogram   ");
+	page_text(page, program->name);
+	page_printf(page,
+		    ": run %u times, ended after its time %u times; %" PRIu64 " holds, %" PRIu64
+		    " looks\n",
+		    t->runs, t->timeouts, t->holds, t->looks);
+	print_races(page, f, t);
+	print_pairs(page, t);
+	print_log(page, program->name, t);
+}
+
 void verify_text(struct page *page, const struct verify_facts *f)
 {
+	const struct verify_program *one = f->programs;
 	page_style(page, STYLE_BOLD, "verify    ");
 	page_printf(page, "holds of at most %u ms, seed %" PRIu64 "\n", f->hold_ms, f->seed);
-	print_runs(page, f->program, f->trials);
+	if (f->command) {
+		print_command(page, f->command);
+		for (size_t i = 0; i < f->program_count; i++)
+			print_program(page, f, &f->programs[i]);
+		page_notes(page, f->notes);
+		return;
+	}
+	print_runs(page, one->name, one->trials);
 	if (f->before)
 		print_runs(page, f->against, f->before);
-	print_races(page, f);
+	print_races(page, f, one->trials);
 	if (f->before)
 		print_gone(page, f);
-	print_pairs(page, f->trials);
+	print_pairs(page, one->trials);
 	if (f->before)
 		print_log(page, f->against, f->before);
-	print_log(page, f->program, f->trials);
+	print_log(page, one->name, one->trials);
 	page_notes(page, f->notes);
 }
 
@@ -197,14 +228,21 @@ static void race_members(struct json *json, const struct trial_race *race)
 	json_string(json, "log", race->log);
 }
 
+/* is_child: of a command, which alone knows how it ended. */
 static void trials_members(struct json *json, const char *program, const struct trials *t,
-			   const struct trials *other)
+			   const struct trials *other, bool is_child)
 {
 	json_string(json, "program", program);
 	json_uint(json, "runs", t->runs);
-	json_uint(json, "clean", t->clean);
+	if (is_child)
+		json_null(json, "clean");
+	else
+		json_uint(json, "clean", t->clean);
 	json_uint(json, "timeouts", t->timeouts);
-	json_uint(json, "failed", t->failed);
+	if (is_child)
+		json_null(json, "failed");
+	else
+		json_uint(json, "failed", t->failed);
 	json_uint(json, "holds", t->holds);
 	json_uint(json, "looks", t->looks);
 	json_uint(json, "lost", t->lost);
@@ -240,19 +278,43 @@ static void trials_members(struct json *json, const char *program, const struct 
 	json_end_array(json);
 }
 
+static void command_members(struct json *json, const struct verify_facts *f)
+{
+	json_object(json, "command");
+	json_string(json, "line", f->command->line);
+	json_uint(json, "runs", f->command->runs);
+	json_uint(json, "clean", f->command->clean);
+	json_uint(json, "timeouts", f->command->timeouts);
+	json_uint(json, "failed", f->command->failed);
+	json_end_object(json);
+	json_array(json, "programs");
+	for (size_t i = 0; i < f->program_count; i++) {
+		json_object(json, NULL);
+		trials_members(json, f->programs[i].name, f->programs[i].trials, NULL, true);
+		json_end_object(json);
+	}
+	json_end_array(json);
+}
+
 void verify_json(FILE *out, const struct verify_facts *f)
 {
+	const struct verify_program *one = f->programs;
 	struct json json = JSON_INIT(out);
 	json_object(&json, NULL);
 	json_string(&json, "schema", "mapcrash.verify/1");
 	json_uint(&json, "seed", f->seed);
 	json_uint(&json, "hold_ms", f->hold_ms);
-	json_object(&json, "now");
-	trials_members(&json, f->program, f->trials, f->before);
-	json_end_object(&json);
+	if (f->command) {
+		command_members(&json, f);
+		json_null(&json, "now");
+	} else {
+		json_object(&json, "now");
+		trials_members(&json, one->name, one->trials, f->before, false);
+		json_end_object(&json);
+	}
 	if (f->before) {
 		json_object(&json, "before");
-		trials_members(&json, f->against, f->before, f->trials);
+		trials_members(&json, f->against, f->before, one->trials, false);
 		json_end_object(&json);
 	} else {
 		json_null(&json, "before");

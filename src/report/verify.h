@@ -9,9 +9,25 @@
 #include "report/page.h"
 #include "verdict/trials.h"
 
+/* One program, and what its runs have shown. */
+struct verify_program {
+	const char *name;
+	const struct trials *trials;
+};
+
+/* A command whose programs were recorded: its own runs. Programs that it starts are reaped by others, so
+ * their ends are not known: clean and failed of their trials are 0. */
+struct verify_command {
+	const char *line; /* with its arguments */
+	unsigned runs, clean, failed, timeouts;
+};
+
 struct verify_facts {
-	const char *program, *against; /* against NULL: one program only */
-	const struct trials *trials, *before; /* before: of against */
+	const struct verify_program *programs; /* one, unless there is a command */
+	size_t program_count;
+	const struct verify_command *command; /* NULL: one program, which was run itself */
+	const char *against; /* a second program, to compare the one with; NULL: none */
+	const struct trials *before; /* of against */
 	uint64_t seed;
 	unsigned hold_ms; /* the longest hold */
 	const char *root; /* directory that paths are shown from in SARIF and annotations */

@@ -11,8 +11,9 @@ static const char *below(const char *root, const char *file)
 	return file && n && strncmp(file, root, n) == 0 && file[n] == '/' ? file + n + 1 : file;
 }
 
-/* The race in one sentence. */
-static void describe(struct text *text, const struct trial_race *race, unsigned runs)
+/* The race in one sentence; of a command's programs it says which. */
+static void describe(struct text *text, const struct verify_facts *f,
+		     const struct verify_program *program, const struct trial_race *race)
 {
 	text_printf(text, "%s race on %s%s%s: ", grade_name(race->grade),
 		    race->owner ? race->owner : "", race->owner ? ", " : "",
@@ -25,7 +26,9 @@ static void describe(struct text *text, const struct trial_race *race, unsigned 
 			    side->function ? side->function : "unknown code",
 			    side->file ? side->file : "?", side->line);
 	}
-	text_printf(text, "; in %u of %u runs", race->count, runs);
+	text_printf(text, "; in %u of %u runs", race->count, program->trials->runs);
+	if (f->command)
+		text_printf(text, " of %s", program->name);
 }
 
 /* SARIF 2.1.0, 3.29: a URI reference; what may not stand in its path is escaped (RFC 3986). */
@@ -73,10 +76,11 @@ static void location(struct json *json, const char *root, const struct trial_pla
 	json_end_object(json);
 }
 
-static void result(struct json *json, const struct verify_facts *f, const struct trial_race *race)
+static void result(struct json *json, const struct verify_facts *f,
+		   const struct verify_program *program, const struct trial_race *race)
 {
 	AUTO_TEXT struct text text = TEXT_INIT;
-	describe(&text, race, f->trials->runs);
+	describe(&text, f, program, race);
 	json_object(json, NULL);
 	json_string(json, "ruleId", "map-race");
 	json_string(json, "level", "error");
@@ -120,8 +124,9 @@ void verify_sarif(FILE *out, const struct verify_facts *f)
 	json_end_object(&json);
 	json_end_object(&json);
 	json_array(&json, "results");
-	for (size_t i = 0; i < f->trials->race_count; i++)
-		result(&json, f, &f->trials->races[i]);
+	for (size_t i = 0; i < f->program_count; i++)
+		for (size_t k = 0; k < f->programs[i].trials->race_count; k++)
+			result(&json, f, &f->programs[i], &f->programs[i].trials->races[k]);
 	json_end_array(&json);
 	json_end_object(&json);
 	json_end_array(&json);
@@ -144,27 +149,32 @@ static void command_text(FILE *out, const char *s, bool is_property)
 	}
 }
 
+static void annotate(FILE *out, const struct verify_facts *f, const struct verify_program *program,
+		     const struct trial_race *race)
+{
+	AUTO_TEXT struct text text = TEXT_INIT;
+	describe(&text, f, program, race);
+	for (unsigned k = 0; k < (race->has_other ? 2U : 1U); k++) {
+		const struct trial_place *side = &race->side[k];
+		/* both sides at one line are one annotation */
+		if (k && side->line == race->side[0].line && side->file && race->side[0].file &&
+		    strcmp(side->file, race->side[0].file) == 0)
+			continue;
+		fputs("::error ", out);
+		if (side->file) {
+			fputs("file=", out);
+			command_text(out, below(f->root, side->file), true);
+			fprintf(out, ",line=%" PRId32 ",", side->line);
+		}
+		fputs("title=concurrent use of a map::", out);
+		command_text(out, text.s, false);
+		fputc('\n', out);
+	}
+}
+
 void verify_github(FILE *out, const struct verify_facts *f)
 {
-	for (size_t i = 0; i < f->trials->race_count; i++) {
-		const struct trial_race *race = &f->trials->races[i];
-		AUTO_TEXT struct text text = TEXT_INIT;
-		describe(&text, race, f->trials->runs);
-		for (unsigned k = 0; k < (race->has_other ? 2U : 1U); k++) {
-			const struct trial_place *side = &race->side[k];
-			/* both sides at one line are one annotation */
-			if (k && side->line == race->side[0].line && side->file &&
-			    race->side[0].file && strcmp(side->file, race->side[0].file) == 0)
-				continue;
-			fputs("::error ", out);
-			if (side->file) {
-				fputs("file=", out);
-				command_text(out, below(f->root, side->file), true);
-				fprintf(out, ",line=%" PRId32 ",", side->line);
-			}
-			fputs("title=concurrent use of a map::", out);
-			command_text(out, text.s, false);
-			fputc('\n', out);
-		}
-	}
+	for (size_t i = 0; i < f->program_count; i++)
+		for (size_t k = 0; k < f->programs[i].trials->race_count; k++)
+			annotate(out, f, &f->programs[i], &f->programs[i].trials->races[k]);
 }

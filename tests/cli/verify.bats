@@ -10,6 +10,9 @@ setup_file() {
   export BATS_TEST_RETRIES=2
   "$SOURCE_DIR/tools/build-program" 1.26 structfield normal "$DIR" >/dev/null
   "$SOURCE_DIR/tools/build-program" 1.23 healthylocks normal "$DIR" >/dev/null
+  # a command that is called go
+  printf '#!/bin/sh\nexec "%s" 1.26 "$@"\n' "$SOURCE_DIR/tools/go" >"$DIR/go"
+  chmod +x "$DIR/go"
 }
 
 @test "verify finds a race, names both sides, and exits 3" {
@@ -75,12 +78,76 @@ for result in run["results"]:
 }
 
 @test "verify refuses what it cannot verify" {
-  run --separate-stderr "$MAPCRASH" verify -- go test ./...
+  run --separate-stderr "$MAPCRASH" verify --against "$DIR/healthylocks" -- go test ./...
   [ "$status" -eq 64 ]
-  [[ "$stderr" == *"go test -c"* ]]
+  [ "${#stderr_lines[@]}" -eq 1 ]
+  run --separate-stderr "$MAPCRASH" verify --children --runs 2 -- true
+  [ "$status" -eq 2 ]
+  [ "${#stderr_lines[@]}" -eq 1 ]
+  [[ "$stderr" == *"started no Go program that could be recorded"* ]]
   run --separate-stderr "$MAPCRASH" verify -- /bin/ls
   [ "$status" -eq 2 ]
   [ -n "$stderr" ]
   run "$MAPCRASH" verify --format html -- "$DIR/healthylocks"
   [ "$status" -eq 64 ]
+}
+
+@test "verify finds the race of a go test, and tells of each program" {
+  cd "$SOURCE_DIR/tests/live"
+  run --separate-stderr "$MAPCRASH" verify --runs 2 --json -- "$DIR/go" test ./gotest/...
+  [ "$status" -eq 3 ]
+  echo "$output" >"$DIR/gotest.json"
+  python3 -c '
+import json, sys, jsonschema
+report = json.load(open(sys.argv[1]))
+jsonschema.validate(report, json.load(open(sys.argv[2])))
+assert report["now"] is None and report["command"]["runs"] == report["command"]["failed"] == 2, report
+programs = {program["program"]: program for program in report["programs"]}
+assert sorted(programs) == ["racing.test", "sound.test"], programs
+assert all(program["runs"] == 2 for program in programs.values()), programs
+assert not programs["sound.test"]["races"], programs
+race, = programs["racing.test"]["races"]
+assert race["grade"] == "proven" and race["log"].startswith("fatal error: concurrent map"), race
+for side in race["sides"]:
+    assert side["function"] == "live/gotest/racing.Count" and side["line"] == 7, side' \
+    "$DIR/gotest.json" "$SOURCE_DIR/docs/verify.schema.json"
+}
+
+@test "verify finds no race in a sound go test, in any run, and exits 0" {
+  cd "$SOURCE_DIR/tests/live"
+  run --separate-stderr "$MAPCRASH" verify --runs 2 -- "$DIR/go" test ./gotest/sound
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"go test ./gotest/sound: 2 runs, 2 ended well, "* ]]
+  [[ "$output" == *"program   sound.test: run 2 times, "* ]]
+  [[ "$output" == *"races     none in 2 runs"* ]]
+}
+
+@test "verify names both of two racing programs that a shell starts" {
+  cp "$DIR/structfield" "$DIR/other"
+  printf x >>"$DIR/other" # another program, behind what is mapped
+  run --separate-stderr "$MAPCRASH" verify --children --runs 2 --format github -- \
+    sh -c '"$0" & "$1"; wait' "$DIR/structfield" "$DIR/other"
+  echo "$output"
+  [ "$status" -eq 3 ]
+  grep -q '^::error file=.*structfield/main.go,line=[0-9]*,.* runs of structfield$' <<<"$output"
+  grep -q '^::error file=.*structfield/main.go,line=[0-9]*,.* runs of other$' <<<"$output"
+}
+
+@test "verify leaves nothing running of a command that does not end, or leaves its programs behind" {
+  # the session's leader leaves ours; the loop starts programs without a pause
+  for rest in 'trap "" TERM; while :; do /bin/true; done' exit; do
+    rm -f "$DIR"/pid.*
+    run --separate-stderr "$MAPCRASH" verify --children --runs 1 --duration 2 -- bash -c '
+      "$0" & echo $! >"$1/pid.program"
+      setsid bash -c "trap \"\" TERM; echo \$\$ >$1/pid.session; while :; do sleep 1; done" &
+      until [ -s "$1/pid.session" ]; do sleep 0.01; done
+      echo $$ >"$1/pid.command"; eval "$2"' "$DIR/healthylocks" "$DIR" "$rest"
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [[ "$output" == *"program   healthylocks: run 1 times, ended after its time 1 times"* ]]
+    for name in program session command; do
+      run ! kill -0 "$(cat "$DIR/pid.$name")"
+    done
+  done
 }
