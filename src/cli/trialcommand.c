@@ -327,7 +327,7 @@ enum status trial_run_command(struct trial *trial, struct error *err)
 		trial_progress(trial, i);
 		if (run_once(trial, &old, err) != OK)
 			return FAILED;
-		if (!trial->count)
+		if (!trial->count && !trial->stopped)
 			return error_set(err, ERROR_NOT_FOUND,
 					 "the command started no Go program that could be recorded "
 					 "(go test answers from its cache without -count=1)");

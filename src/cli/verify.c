@@ -135,7 +135,8 @@ static int report(struct session *s, enum format format, const struct trial *now
 		programs[i] = (struct verify_program){program->name, &program->trials};
 		note_limits(&s->notes, &program->trials);
 	}
-	if (!now->count)
+	bool is_unbegun = !now->count && !children;
+	if (is_unbegun)
 		programs[0] = (struct verify_program){s->options->operands[0], &none};
 	for (int i = 0; i < s->options->operand_count; i++)
 		text_printf(&command, "%s%s", i ? " " : "", s->options->operands[i]);
@@ -143,7 +144,7 @@ static int report(struct session *s, enum format format, const struct trial *now
 					    now->timeouts};
 	const struct verify_facts facts = {
 		.programs = programs,
-		.program_count = now->count ? now->count : 1,
+		.program_count = is_unbegun ? 1 : now->count,
 		.command = children ? &runs : NULL,
 		.against = before->argv ? before->argv[0] : NULL,
 		.before = before->argv ? &before->programs[0]->trials : NULL,
