@@ -15,6 +15,13 @@ setup_file() {
   chmod +x "$DIR/go"
 }
 
+teardown() { # what verify should have ended
+  for file in "$DIR"/pid.*; do
+    [ ! -s "$file" ] || kill -KILL "$(cat "$file")" 2>/dev/null || true
+    rm -f "$file"
+  done
+}
+
 @test "verify finds a race, names both sides, and exits 3" {
   run --separate-stderr "$MAPCRASH" verify --runs 3 --duration 10 --seed 7 --format json -- "$DIR/structfield"
   [ "$status" -eq 3 ]
@@ -137,10 +144,9 @@ for side in race["sides"]:
 @test "verify leaves nothing running of a command that does not end, or leaves its programs behind" {
   # the session's leader leaves ours; the loop starts programs without a pause
   for rest in 'trap "" TERM; while :; do /bin/true; done' exit; do
-    rm -f "$DIR"/pid.*
     run --separate-stderr "$MAPCRASH" verify --children --runs 1 --duration 2 -- bash -c '
-      "$0" & echo $! >"$1/pid.program"
-      setsid bash -c "trap \"\" TERM; echo \$\$ >$1/pid.session; while :; do sleep 1; done" &
+      "$0" 3>&- & echo $! >"$1/pid.program"
+      setsid bash -c "trap \"\" TERM; echo \$\$ >$1/pid.session; while :; do sleep 1; done" 3>&- &
       until [ -s "$1/pid.session" ]; do sleep 0.01; done
       echo $$ >"$1/pid.command"; eval "$2"' "$DIR/healthylocks" "$DIR" "$rest"
     echo "$output"
@@ -149,5 +155,6 @@ for side in race["sides"]:
     for name in program session command; do
       run ! kill -0 "$(cat "$DIR/pid.$name")"
     done
+    rm "$DIR"/pid.*
   done
 }
