@@ -224,7 +224,8 @@ static enum status make_plan(struct recorder *rec, struct notes *notes, uint64_t
 	     plan_add_entries(rt, rec->how.reads, meets, &rec->plan, err) != OK))
 		return FAILED;
 	if (!auxv_value(rec->pid, AT_ENTRY, &entry))
-		return error_set(err, ERROR_IO, "/proc/%d/auxv cannot be read", rec->pid);
+		return error_set(err, ERROR_IO, "process %d is ending: its memory is gone",
+				 rec->pid);
 	*ret_bias = entry - executable_entry(target->exe);
 	if (rec->how.hold_type &&
 	    find_types(rt, &rec->plan, rec->how.hold_type, rec->types, err) != OK)

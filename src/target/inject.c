@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <sys/user.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/array.h"
@@ -84,6 +85,23 @@ static enum status keep_signal(struct process *p, pid_t tid, int signo, struct e
 	return ARRAY_PUSH(p->late, p->late_count, p->late_cap, late) ? OK : error_nomem(err);
 }
 
+/* As waitpid, for a thread that may be killed: a dead leader of a process cannot be waited for while other
+ * threads of it are traced. */
+static pid_t wait_step(pid_t tid, int *status)
+{
+	struct timespec pause = {.tv_nsec = 0};
+	for (;;) {
+		pid_t got = waitpid(tid, status, __WALL | WNOHANG);
+		if (got != 0)
+			return got;
+		if (process_has_exited(tid))
+			return -1;
+		nanosleep(&pause, NULL);
+		if (pause.tv_nsec < 1000000)
+			pause.tv_nsec = pause.tv_nsec * 2 + 1000;
+	}
+}
+
 /* Lets one thread execute the instruction at its pc. */
 static enum status step(struct process *p, pid_t tid, struct error *err)
 {
@@ -91,7 +109,7 @@ static enum status step(struct process *p, pid_t tid, struct error *err)
 		return error_sys(err, "cannot step thread %d", tid);
 	for (int stops = 0; stops < STEP_STOPS_MAX; stops++) {
 		int status;
-		pid_t got = waitpid(tid, &status, __WALL);
+		pid_t got = wait_step(tid, &status);
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0 || !WIFSTOPPED(status))
