@@ -67,6 +67,15 @@ static int explain_frozen(struct session *s, pid_t pid)
 		return status;
 	if (verdict_judge(s->rt, &how, &verdict, &s->error) != OK)
 		return EXIT_NOTHING;
+	if (verdict.cause == CAUSE_NONE) {
+		/* its detector does not wait for us for ever */
+		verdict_done(&verdict);
+		(void)!error_set(&s->error, ERROR_IO,
+				 "process %d found its map in use, and went on before it could be "
+				 "looked at",
+				 pid);
+		return EXIT_NOTHING;
+	}
 	if (s->json)
 		explain_json(s->page.out, s->rt, &s->source, &verdict);
 	else

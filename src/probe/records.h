@@ -78,7 +78,7 @@ enum { MEET_SECONDS = 2 }; /* that it waits at most */
 /* What a detector does between freezing the table and dying: it sets FROZEN and waits for a moment;
  * who has seen it sets HELD, and the detector waits until RELEASED, at most HOLD_SECONDS. */
 enum freeze_word { FREEZE_NONE, FREEZE_FROZEN, FREEZE_HELD, FREEZE_RELEASED };
-enum { FREEZE_NOTICE_SECONDS = 2, FREEZE_HOLD_SECONDS = 60 };
+enum { FREEZE_NOTICE_SECONDS = 5, FREEZE_HOLD_SECONDS = 60 };
 
 /* The first page of the table; fields that different processors write stand in lines of their own. */
 struct records_header {
