@@ -13,7 +13,7 @@ static int by_type(struct session *s, const char *name)
 	uint64_t type = 0;
 	struct map_sites sites;
 	if ((name && session_map_type(s, name, &type) != OK) ||
-	    map_writers_find(s->rt, type, &sites, &s->error) != OK)
+	    map_writers_find(s->rt, type, true, &sites, &s->error) != OK)
 		return session_fail(s);
 	if (s->json)
 		writers_json(stdout, s->rt, &s->source, type, &sites);

@@ -314,14 +314,14 @@ static void keep_type(struct runtime *rt, uint64_t type, struct map_sites *sites
 	sites->count = kept;
 }
 
-enum status map_writers_find(struct runtime *rt, uint64_t type, struct map_sites *ret,
+enum status map_writers_find(struct runtime *rt, uint64_t type, bool reflect, struct map_sites *ret,
 			     struct error *err)
 {
 	AUTO_MAP_CALLEES struct map_callees *callees = NULL;
 	struct map_sites sites = {0};
 	if (map_callees_new(rt, &callees, err) != OK ||
 	    map_sites_in_program(rt, callees, type, true, &sites, err) != OK ||
-	    map_sites_resolve_reflect(rt, &sites, err) != OK ||
+	    (reflect && map_sites_resolve_reflect(rt, &sites, err) != OK) ||
 	    map_sites_resolve_generic(rt, &sites, err) != OK) {
 		map_sites_done(&sites);
 		return FAILED;

@@ -20,9 +20,10 @@ enum status map_sites_resolve_generic(struct runtime *rt, struct map_sites *site
 				      struct error *err);
 
 /* All code that can write maps of a type (0: of any): calls with this type, or one laid out alike, as
- * a constant or through dictionaries, and calls whose type is not known (type 0), reflection's among them.
- * By address. */
-enum status map_writers_find(struct runtime *rt, uint64_t type, struct map_sites *ret,
+ * a constant or through dictionaries, and calls whose type is not known (type 0), reflection's among them:
+ * with reflect as calls of package reflect, which may assign or delete; else where that writes. By
+ * address. */
+enum status map_writers_find(struct runtime *rt, uint64_t type, bool reflect, struct map_sites *ret,
 			     struct error *err);
 
 #endif

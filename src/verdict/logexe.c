@@ -189,5 +189,5 @@ const struct map_site *log_exe_write(struct log_exe *exe, const struct function 
 enum status log_exe_sites(struct log_exe *exe, uint64_t type, struct map_sites *ret,
 			  struct error *err)
 {
-	return map_writers_find(exe->rt, type, ret, err);
+	return map_writers_find(exe->rt, type, true, ret, err);
 }

@@ -42,7 +42,6 @@ struct search {
 	const struct library *library;
 	struct map map;
 	struct detector detector;
-	struct map_callees *callees;
 	struct map_sites sites; /* writes of this map type in the whole program */
 	bool has_sites;
 	struct reached_write *reached;
@@ -63,8 +62,6 @@ enum status search_new(struct runtime *rt, const struct library *library, const 
 	s->library = library;
 	s->map = *map;
 	s->detector = *detector;
-	if (map_callees_new(rt, &s->callees, err) != OK)
-		return FAILED;
 	*ret = TAKE(s);
 	return OK;
 }
@@ -78,7 +75,6 @@ void search_free(struct search *s)
 	free(s->flagsites);
 	free(s->reached);
 	map_sites_done(&s->sites);
-	map_callees_free(s->callees);
 	stack_walk_done(&s->walk);
 	frames_done(&s->frames);
 	free(s);
@@ -111,29 +107,19 @@ static bool is_foreign(struct search *s, const struct map_site *site)
 	return foreign;
 }
 
-/* Generic code's dictionaries may have told another type than the map's. */
-static bool is_of_type(const struct search *s, const struct map_site *site)
-{
-	return !site->type || map_types_alike(s->rt, site->type, s->map.type.type.addr);
-}
-
 static void drop_foreign(struct search *s)
 {
 	size_t kept = 0;
 	for (size_t i = 0; i < s->sites.count; i++)
-		if (is_of_type(s, &s->sites.list[i]) &&
-		    (i >= OWNED_SITES_MAX || !is_foreign(s, &s->sites.list[i])))
+		if (i >= OWNED_SITES_MAX || !is_foreign(s, &s->sites.list[i]))
 			s->sites.list[kept++] = s->sites.list[i];
 	s->sites.count = kept;
 }
 
 enum status search_sites(struct search *s, const struct map_sites **ret, struct error *err)
 {
-	uint64_t type = s->map.type.type.addr;
-	/* Reflection's writes stay where they are, in package reflect: a call of it may assign or delete. */
 	if (!s->has_sites &&
-	    (map_sites_in_program(s->rt, s->callees, type, true, &s->sites, err) != OK ||
-	     map_sites_resolve_generic(s->rt, &s->sites, err) != OK))
+	    map_writers_find(s->rt, s->map.type.type.addr, false, &s->sites, err) != OK)
 		return FAILED;
 	if (!s->has_sites)
 		drop_foreign(s);

@@ -27,7 +27,7 @@ static void search(struct runtime *rt)
 {
 	struct map_sites sites;
 	struct stores stores;
-	if (map_writers_find(rt, 0, &sites, NULL) == OK) {
+	if (map_writers_find(rt, 0, true, &sites, NULL) == OK) {
 		for (size_t i = 0; i < sites.count; i++)
 			if (sites.list[i].call < rt->module.text ||
 			    sites.list[i].next > rt->module.etext ||
