@@ -1,23 +1,16 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "cli/command.h"
 #include "cli/live.h"
 #include "cli/session.h"
 
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000;
-}
-
 /* Milliseconds until the deadline, or until it is time to look for a signal. */
 static int left_ms(int64_t deadline)
 {
-	int64_t left = deadline - now_ms();
+	int64_t left = deadline - clock_ms();
 	return deadline < 0 || left > LIVE_LOOK_MS ? LIVE_LOOK_MS : left <= 0 ? 0 : (int)left;
 }
 
@@ -35,7 +28,7 @@ static enum status wait_for_crash(struct recorder *recorder, const struct option
 		if (event == RECORDER_FROZEN)
 			live_explain(recorder, options, report);
 		else if (event == RECORDER_EXITED || live_signal() ||
-			 (deadline >= 0 && now_ms() >= deadline))
+			 (deadline >= 0 && clock_ms() >= deadline))
 			return OK;
 	}
 }
@@ -59,7 +52,7 @@ int attach_run(const struct options *options)
 		return EXIT_USAGE;
 	}
 	int64_t deadline =
-		option_given(options, OPTION_DURATION) ? now_ms() + (int64_t)seconds * 1000 : -1;
+		option_given(options, OPTION_DURATION) ? clock_ms() + (int64_t)seconds * 1000 : -1;
 	live_catch_signals(false);
 	enum status status = recorder_attach((pid_t)pid, &how, &notes, &recorder, &pause, &err);
 	if (status == OK) {

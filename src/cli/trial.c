@@ -7,11 +7,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/array.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/text.h"
 #include "cli/live.h"
 #include "cli/trialinternal.h"
@@ -32,13 +32,6 @@ static uint64_t next_random(uint64_t *state)
 	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
 	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
 	return z ^ z >> 31;
-}
-
-uint64_t trial_now_ms(void)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
 struct recorder_options trial_next(struct trial *trial)
@@ -199,7 +192,7 @@ static enum status follow(struct trial *trial, struct trial_program *program,
 			  struct recorder *recorder, struct trial_race **ret_race, bool *ret_late,
 			  struct error *err)
 {
-	uint64_t deadline = trial_now_ms() + trial->plan->duration_s * 1000;
+	int64_t deadline = clock_ms() + (int64_t)trial->plan->duration_s * 1000;
 	for (;;) {
 		enum recorder_event event;
 		if (recorder_wait(recorder, TRIAL_LOOK_MS, &event, err) != OK)
@@ -213,11 +206,11 @@ static enum status follow(struct trial *trial, struct trial_program *program,
 			return FAILED;
 		if (live_signal())
 			trial->stopped = true;
-		if ((trial->stopped || trial_now_ms() >= deadline) && !*ret_late) {
+		if ((trial->stopped || clock_ms() >= deadline) && !*ret_late) {
 			*ret_late = true;
 			kill(recorder_pid(recorder), SIGTERM);
-			deadline = trial_now_ms() + TRIAL_GRACE_MS;
-		} else if (*ret_late && trial_now_ms() >= deadline) {
+			deadline = clock_ms() + TRIAL_GRACE_MS;
+		} else if (*ret_late && clock_ms() >= deadline) {
 			kill(recorder_pid(recorder), SIGKILL);
 		}
 	}

@@ -11,6 +11,7 @@
 
 #include "base/array.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "cli/live.h"
 #include "cli/trialinternal.h"
 #include "probe/family.h"
@@ -43,7 +44,7 @@ struct run {
 	bool ended; /* the command has */
 	bool late;
 	enum phase phase;
-	uint64_t deadline, next_look;
+	int64_t deadline, next_look;
 	/* what was found in it */
 	unsigned recorded, races;
 	struct trial_program *raced; /* the last that did, */
@@ -97,8 +98,8 @@ static void pause_ms(unsigned ms)
 /* Kills all that the command has left. As their parents die, its processes become our children. */
 static enum status kill_rest(const struct children *old, struct error *err)
 {
-	uint64_t deadline = trial_now_ms() + REAP_MAX_MS;
-	while (trial_now_ms() < deadline) {
+	int64_t deadline = clock_ms() + REAP_MAX_MS;
+	while (clock_ms() < deadline) {
 		__attribute__((cleanup(children_done))) struct children rest = {0};
 		if (children_read(old, &rest, err) != OK)
 			return FAILED;
@@ -132,12 +133,12 @@ static enum status look(struct watched *w, bool is_last, struct error *err)
 
 static enum status look_at_all(struct run *run, struct error *err)
 {
-	if (trial_now_ms() < run->next_look)
+	if (clock_ms() < run->next_look)
 		return OK;
 	for (size_t i = 0; i < run->count; i++)
 		if (look(&run->list[i], false, err) != OK)
 			return FAILED;
-	run->next_look = trial_now_ms() + TRIAL_LOOK_MS;
+	run->next_look = clock_ms() + TRIAL_LOOK_MS;
 	return OK;
 }
 
@@ -238,13 +239,13 @@ static void end_in_time(struct run *run)
 	if (live_signal())
 		run->trial->stopped = true;
 	bool is_over = run->phase < ALL_ASKED && run->ended;
-	bool is_late = trial_now_ms() >= run->deadline ||
+	bool is_late = clock_ms() >= run->deadline ||
 		       (run->trial->stopped && run->phase == RUNNING);
 	if (!is_over && !is_late)
 		return;
 	run->phase = is_over ? ALL_ASKED : run->phase < KILLED ? run->phase + 1 : KILLED;
 	run->late |= !run->ended;
-	run->deadline = trial_now_ms() + TRIAL_GRACE_MS;
+	run->deadline = clock_ms() + TRIAL_GRACE_MS;
 	tell(run, run->phase == KILLED ? SIGKILL : SIGTERM);
 }
 
@@ -304,7 +305,7 @@ static enum status run_once(struct trial *trial, const struct children *old, str
 	trial_restore(&streams);
 	if (status != OK)
 		return FAILED;
-	run.deadline = trial_now_ms() + trial->plan->duration_s * 1000;
+	run.deadline = clock_ms() + (int64_t)trial->plan->duration_s * 1000;
 	if (follow(&run, err) != OK) {
 		(void)kill_rest(old, &ignored);
 		return FAILED;

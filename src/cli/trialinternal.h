@@ -10,8 +10,6 @@ enum {
 	TRIAL_GRACE_MS = 2000, /* from SIGTERM to SIGKILL */
 };
 
-uint64_t trial_now_ms(void);
-
 /* The recorder of the next run, with the hold and the share that chance gives. */
 struct recorder_options trial_next(struct trial *trial);
 

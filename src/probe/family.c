@@ -14,6 +14,7 @@
 
 #include "base/array.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "go/version.h"
 #include "probe/launch.h"
 #include "target/file.h"
@@ -304,17 +305,10 @@ static enum status look_at_members(struct family *family, struct family_event *r
 	return OK;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 enum status family_wait(struct family *family, struct family_event *ret, struct error *err)
 {
 	bool found = false;
-	int64_t start = now_ms();
+	int64_t start = clock_ms();
 	sigset_t set;
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
@@ -340,7 +334,7 @@ enum status family_wait(struct family *family, struct family_event *ret, struct 
 			return OK;
 		}
 		/* stops that go on and on are no reason to keep the caller waiting */
-		int64_t left = start + (family->member_count ? LOOK_MS : IDLE_MS) - now_ms();
+		int64_t left = start + (family->member_count ? LOOK_MS : IDLE_MS) - clock_ms();
 		struct timespec piece = {left / 1000, left % 1000 * 1000000L};
 		if (left > 0 && sigtimedwait(&set, NULL, &piece) >= 0)
 			continue;

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "go/type.h"
 #include "maps/writers.h"
 #include "probe/graft.h"
@@ -52,13 +53,6 @@ enum {
 	FIRST_SHARE = 5,
 };
 
-static int64_t now_us(void)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * INT64_C(1000000) + ts.tv_nsec / 1000;
-}
-
 /* The time stamp counter at a time that is known to within some microseconds, also where another
  * program takes the processor in between. */
 static uint64_t ticks_at(int64_t *ret_us)
@@ -66,9 +60,9 @@ static uint64_t ticks_at(int64_t *ret_us)
 	enum { NEAR_US = 10, TRIES = 1000 };
 	uint64_t ticks = 0;
 	for (int i = 0; i < TRIES; i++) {
-		*ret_us = now_us();
+		*ret_us = clock_us();
 		ticks = records_now();
-		if (now_us() - *ret_us <= NEAR_US)
+		if (clock_us() - *ret_us <= NEAR_US)
 			break;
 	}
 	return ticks;
@@ -417,12 +411,12 @@ static enum status record_running(struct recorder *rec, struct notes *notes, uin
 	    make_plan(rec, notes, &bias, err) != OK)
 		return FAILED;
 	for (int i = 0; i < ATTACH_TRIES && !done; i++) {
-		int64_t start = now_us();
+		int64_t start = clock_us();
 		if (i > 0)
 			nanosleep(&(struct timespec){.tv_nsec = ATTACH_PAUSE_NS}, NULL);
 		if (try_attach(rec, bias, notes, &done, err) != OK)
 			return FAILED;
-		pause = (uint64_t)(now_us() - start);
+		pause = (uint64_t)(clock_us() - start);
 	}
 	if (!done)
 		return error_set(err, ERROR_LIMIT,
@@ -458,7 +452,7 @@ enum status recorder_detach(struct recorder *recorder, uint64_t *ret_pause_us, s
 	AUTO_TARGET struct target *scratch = calloc(1, sizeof(*scratch));
 	if (!scratch)
 		return error_nomem(err);
-	int64_t start = now_us();
+	int64_t start = clock_us();
 	recorder->laid.table->hold_on = 0;
 	if (process_open(recorder->pid, scratch, NULL, &process, err) != OK ||
 	    lay_off(process, &recorder->laid, err) != OK) {
@@ -471,7 +465,7 @@ enum status recorder_detach(struct recorder *recorder, uint64_t *ret_pause_us, s
 	recorder->laid.table->watched = 0;
 	process_free(TAKE(process));
 	if (ret_pause_us)
-		*ret_pause_us = (uint64_t)(now_us() - start);
+		*ret_pause_us = (uint64_t)(clock_us() - start);
 	return OK;
 }
 
@@ -497,7 +491,7 @@ enum status recorder_wait(struct recorder *recorder, int timeout_ms, enum record
 			  struct error *err)
 {
 	struct records_header *h = recorder->laid.table;
-	int64_t deadline = now_us() + INT64_C(1000) * timeout_ms;
+	int64_t deadline = clock_us() + INT64_C(1000) * timeout_ms;
 	for (;;) {
 		uint32_t word = __atomic_load_n(&h->freeze, __ATOMIC_ACQUIRE);
 		if (word == FREEZE_FROZEN && !recorder->frozen_told) {
@@ -516,7 +510,7 @@ enum status recorder_wait(struct recorder *recorder, int timeout_ms, enum record
 			return OK;
 		}
 		renew_lease(recorder);
-		int64_t left = timeout_ms < 0 ? INT64_MAX : deadline - now_us();
+		int64_t left = timeout_ms < 0 ? INT64_MAX : deadline - clock_us();
 		if (left <= 0) {
 			*ret = RECORDER_TIMEOUT;
 			return OK;

@@ -16,6 +16,7 @@
 
 #include "base/array.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "target/file.h"
 #include "target/internal.h"
 
@@ -182,23 +183,16 @@ static void reap(const struct process *p)
 		waitpid(p->pid, NULL, __WALL | WNOHANG);
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000;
-}
-
 /* Waits until all seized threads have stopped or gone, or the time is over. */
 static void wait_stopped(struct process *p, int timeout_ms)
 {
-	int64_t deadline = now_ms() + timeout_ms;
+	int64_t deadline = clock_ms() + timeout_ms;
 	struct timespec pause = {.tv_nsec = 20000};
 	for (size_t i = 0; i < p->tracee_count;) {
 		struct tracee *tracee = &p->tracees[i];
 		if (!tracee->stopped && !tracee->gone)
 			look_stopped(tracee);
-		if (tracee->stopped || tracee->gone || now_ms() >= deadline) {
+		if (tracee->stopped || tracee->gone || clock_ms() >= deadline) {
 			i++;
 			continue;
 		}
