@@ -2,7 +2,7 @@
 // arm64 may order stores so. amd64 does not: here the word that leads to the entries is stored late by hand. A publisher
 // that lost its processor just then is seen beside a map that is not whole: that is as good as a race.
 //
-// truth: cause="other"|"race" what="published" messages="nil pointer dereference" map="map[string]int" minimum=1.19
+// truth: cause="other"|"race" what="published" messages="nil pointer dereference"|"fault" map="map[string]int" minimum=1.19
 package main
 
 import (
