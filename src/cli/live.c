@@ -13,6 +13,7 @@
 #include "cli/session.h"
 #include "report/escape.h"
 #include "report/explain.h"
+#include "target/process.h"
 #include "verdict/verdict.h"
 
 static void complain_text(const char *text)
@@ -62,11 +63,16 @@ static int explain_frozen(struct session *s, pid_t pid)
 	struct verdict verdict;
 	struct verdict_options how = {.records = &s->records};
 	snprintf(what, sizeof(what), "%d", pid);
-	int status = session_open_target(s, what);
-	if (status != EXIT_SHOWN)
-		return status;
-	if (verdict_judge(s->rt, &how, &verdict, &s->error) != OK)
+	if (session_open_target(s, what) != EXIT_SHOWN ||
+	    verdict_judge(s->rt, &how, &verdict, &s->error) != OK) {
+		/* a fault of another goroutine, or os.Exit, does not wait for us */
+		if (process_has_exited(pid))
+			(void)!error_set(&s->error, ERROR_IO,
+					 "process %d found its map in use, and ended for another "
+					 "reason before it could be looked at",
+					 pid);
 		return EXIT_NOTHING;
+	}
 	if (verdict.cause == CAUSE_NONE) {
 		/* its detector does not wait for us for ever */
 		verdict_done(&verdict);

@@ -160,6 +160,8 @@ static bool start_on_thread(struct runtime *rt, const struct goroutine *goroutin
 	if (!on_stack(goroutine, regs.sp) && stack_of(rt, go.gsignal, &lo, &hi) && regs.sp >= lo &&
 	    regs.sp < hi)
 		is_signal = find_ucontext(rt, regs.sp, lo, hi, &regs);
+	if (is_signal && rt->target->moved_code.settle)
+		rt->target->moved_code.settle(rt->target->moved_code.context, &regs);
 	if (on_stack(goroutine, regs.sp)) {
 		start_at_regs(ret, &regs, is_signal);
 		return true;

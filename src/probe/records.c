@@ -205,21 +205,41 @@ static bool read_word(void *context, uint64_t addr, uint64_t *ret)
 	return memory_read_u64(context, addr, ret, NULL) == OK;
 }
 
+/* The recorder's code in a target, as records_settle leaves it there. */
+struct stubs_copy {
+	struct memory *memory;
+	uint64_t addr;
+	size_t size;
+	uint8_t bytes[];
+};
+
+static void settle_by_copy(const void *context, struct regs *regs)
+{
+	const struct stubs_copy *copy = context;
+	stubs_settle(copy->bytes, copy->size, copy->addr, read_word, copy->memory, regs);
+}
+
 bool records_settle(const struct records *records, struct target *target)
 {
 	uint64_t addr = records->header.stubs;
 	size_t size = records->header.stubs_end - addr;
-	AUTO_FREE uint8_t *stubs = malloc(size ? size : 1);
-	bool readable = stubs && memory_read(target->memory, addr, stubs, size, NULL) == OK;
+	AUTO_FREE struct stubs_copy *copy = malloc(sizeof(*copy) + size);
+	bool readable = copy && memory_read(target->memory, addr, copy->bytes, size, NULL) == OK;
 	bool all = true;
+	if (target->arch != ARCH_AMD64)
+		return true;
+	if (readable)
+		*copy = (struct stubs_copy){target->memory, addr, size};
 	for (size_t i = 0; i < target->thread_count; i++) {
 		struct thread *thread = &target->threads[i];
-		if (!thread->has_regs || target->arch != ARCH_AMD64)
-			continue;
-		if (readable)
-			stubs_settle(stubs, size, addr, read_word, target->memory, &thread->regs);
-		else
+		if (thread->has_regs && readable)
+			settle_by_copy(copy, &thread->regs);
+		else if (thread->has_regs)
 			all = all && (thread->regs.pc < addr || thread->regs.pc - addr >= size);
 	}
+	free(target->moved_code.context);
+	target->moved_code = (struct moved_code){0};
+	if (readable)
+		target->moved_code = (struct moved_code){settle_by_copy, TAKE(copy)};
 	return all;
 }

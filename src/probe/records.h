@@ -8,8 +8,8 @@
  * that a crash needs: other goroutines cannot push it out.
  *
  * A line is written before the flag is set and after it is cleared: the interval that it holds contains
- * the true one. Nothing is written any more once frozen is set, which happens at the slow path behind a
- * check that fails, before Go prints.
+ * the true one. Nothing is written any more once frozen is set, which happens at the first instruction behind a
+ * check that fails.
  */
 #ifndef PROBE_RECORDS_H
 #define PROBE_RECORDS_H
@@ -116,9 +116,8 @@ struct records_header {
 	uint64_t hold_until; /* no hold after this time stamp: who asked for them may be gone */
 	uint32_t hold_on; /* 0: holds are switched off */
 	uint8_t pad3[4];
-	/* Written by the first detector, before it freezes the table. 256 */
-	uint32_t checked; /* 1: taken */
-	uint32_t pad4;
+	/* Written by who froze the table, on its way from the failed check. 256 */
+	uint64_t pad4;
 	uint64_t checked_map, checked_g; /* the map whose flag it found wrong, and who it is */
 	uint8_t pad5[40];
 	/* Holds of writers of maps that nobody has written before. 320 */
@@ -201,8 +200,9 @@ static inline uint64_t record_site(const struct records *records, const struct r
 }
 
 /* Shows threads that stand in the recorder's own code where they would stand without it: the detector
- * at the entry of fatal, a writer at the instructions that set or clear the flag. Changes target's
- * copy of the registers only, not the process. Before runtime_open. false where a thread stands in code
+ * at the entry of fatal, a writer at the instructions that set or clear the flag; and so for what signal
+ * handlers interrupted there (target->moved_code). Changes target's copy of the registers only, not the
+ * process. Before runtime_open. false where a thread stands in code
  * of the recorder that cannot be read: a core lacks it when it is part of a file that is not at hand. */
 bool records_settle(const struct records *records, struct target *target);
 

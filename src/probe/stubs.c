@@ -461,18 +461,30 @@ static void emit_clear(struct builder *b, const struct plan_site *site, struct s
 	emit_test32(e, site->temp_reg);
 }
 
-/* Called in the place of a fatal function: freezes the table, tells who waits for that, and goes on
- * to fatal as if nothing had been. */
+/* Sets header.frozen; returns the jump of those that find it set. Changes rax and one. */
+static size_t emit_freeze(struct builder *b, unsigned one)
+{
+	struct emit *e = &b->e;
+	emit_zero(e, AMD64_RAX);
+	emit_move_imm32(e, one, 1);
+	emit_lock_cmpxchg32_at(e, HEADER(frozen), one);
+	return emit_branch(e, EMIT_NOT_EQUAL);
+}
+
+/* Called in the place of a fatal function: freezes the table where that was not done on the way here, tells
+ * who waits for it, and goes on to fatal as if nothing had been. */
 static void emit_fatal(struct builder *b, uint64_t callee)
 {
 	struct emit *e = &b->e;
 	stub_push_saved(e);
-	emit_zero(e, AMD64_RAX);
-	emit_move_imm32(e, AMD64_RCX, 1);
-	emit_lock_cmpxchg32_at(e, HEADER(frozen), AMD64_RCX);
-	size_t second = emit_branch(e, EMIT_NOT_EQUAL);
+	size_t frozen = emit_freeze(b, AMD64_RCX);
 	emit_rdtsc(e);
 	emit_store_at(e, HEADER(frozen_at), AMD64_RAX);
+	size_t first = emit_jump(e);
+	emit_land(e, frozen);
+	emit_cmp_load_at(e, AMD64_R14, HEADER(checked_g));
+	size_t second = emit_branch(e, EMIT_NOT_EQUAL);
+	emit_land(e, first);
 	emit_store_at(e, HEADER(detector_g), AMD64_R14);
 	emit_load(e, AMD64_RAX, AMD64_R14, b->plan->goid_offset);
 	emit_store_at(e, HEADER(detector_goid), AMD64_RAX);
@@ -500,27 +512,32 @@ static void emit_fatal(struct builder *b, uint64_t callee)
 	stub_pop_saved(e);
 }
 
-/* On the way from a failing check to fatal: keeps the map and the goroutine of the first that comes
- * here, then does what the lea that stood there did. */
+/* On the way from a failing check to fatal, as near to the check as can be: the first that comes here freezes
+ * the table and says who it is and which map it looked at. Then what the lea that stood there did. */
 static void emit_checked(struct builder *b, const struct plan_site *site, struct stub_info *info)
 {
 	struct emit *e = &b->e;
-	unsigned other = site->map_reg == AMD64_RCX ? AMD64_RDX : AMD64_RCX;
-	if (site->map_reg != INSN_NO_REG) {
-		emit_push(e, AMD64_RAX);
-		emit_push(e, other);
-		emit_zero(e, AMD64_RAX);
-		emit_move_imm32(e, other, 1);
-		emit_lock_cmpxchg32_at(e, HEADER(checked), other);
-		size_t second = emit_branch(e, EMIT_NOT_EQUAL);
-		if (site->map_reg == AMD64_RAX)
-			emit_load(e, AMD64_RAX, AMD64_RSP, 8);
-		emit_store_at(e, HEADER(checked_map), site->map_reg);
-		emit_store_at(e, HEADER(checked_g), AMD64_R14);
-		emit_land(e, second);
-		emit_pop(e, other);
-		emit_pop(e, AMD64_RAX);
+	unsigned time = site->map_reg == AMD64_RCX ? AMD64_RSI : AMD64_RCX;
+	unsigned map = site->map_reg;
+	emit_push(e, time);
+	emit_push(e, AMD64_RAX);
+	emit_push(e, AMD64_RDX);
+	emit_lfence(e); /* the check has read the flag before this time */
+	emit_rdtsc(e);
+	emit_move(e, time, AMD64_RAX);
+	size_t second = emit_freeze(b, AMD64_RDX);
+	emit_store_at(e, HEADER(frozen_at), time);
+	if (map == AMD64_RAX || map == AMD64_RDX) {
+		emit_load(e, AMD64_RAX, AMD64_RSP, map == AMD64_RAX ? 8 : 0);
+		map = AMD64_RAX;
 	}
+	if (map != INSN_NO_REG)
+		emit_store_at(e, HEADER(checked_map), map);
+	emit_store_at(e, HEADER(checked_g), AMD64_R14);
+	emit_land(e, second);
+	emit_pop(e, AMD64_RDX);
+	emit_pop(e, AMD64_RAX);
+	emit_pop(e, time);
 	info->moved = (uint32_t)e->len;
 	emit_lea_at(e, site->temp_reg, site->callee + b->how->bias);
 	info->moved_end = (uint32_t)e->len;

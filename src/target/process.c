@@ -224,9 +224,12 @@ static enum status stop_all(struct process *p, struct notes *notes, struct error
 				  "thread %d does not stop (it sleeps in the kernel): no registers",
 				  tracee->tid);
 	}
+	if (!p->alive && process_has_exited(p->pid))
+		return error_set(err, ERROR_IO, "process %d has ended", p->pid);
 	if (!p->alive)
 		return error_set(err, ERROR_IO,
-				 "process %d has exited, or none of its threads stops", p->pid);
+				 "process %d does not stop: all of its threads sleep in the kernel",
+				 p->pid);
 	return OK;
 }
 

@@ -38,6 +38,7 @@ void target_free(struct target *target)
 	free(target->threads);
 	free(target->command);
 	free(target->path);
+	free(target->moved_code.context);
 	free(target);
 }
 

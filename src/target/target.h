@@ -41,6 +41,13 @@ struct signal_info {
 	uint64_t addr; /* faulting address of SIGSEGV and SIGBUS */
 };
 
+/* Where the program's own code was moved: changes registers of a thread that stands there to what they would be
+ * in the place that it was moved from. */
+struct moved_code {
+	void (*settle)(const void *context, struct regs *regs); /* NULL: no code was moved */
+	void *context; /* released by free */
+};
+
 struct target {
 	enum target_kind kind;
 	enum arch arch;
@@ -56,6 +63,8 @@ struct target {
 	uint64_t bias; /* added to exe's addresses to get the target's */
 	struct build_id core_id; /* as read from the core's or process's memory */
 	char *command; /* what the target called itself (NT_PRPSINFO, comm); may be NULL */
+	struct moved_code
+		moved_code; /* threads are settled already; what signal handlers interrupted is not */
 	bool truncated; /* a core that ends before its headers say */
 	uint64_t truncated_at; /* then: the first address whose bytes are cut off */
 	void *impl; /* private to target's own files */

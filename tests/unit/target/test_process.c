@@ -403,7 +403,7 @@ static void what_cannot_be_read_is_said_in_words(void **state)
 		_exit(0);
 	siginfo_t info;
 	waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT);
-	assert_fails(pid, ERROR_IO, "has exited");
+	assert_fails(pid, ERROR_IO, "has ended");
 	waitpid(pid, NULL, 0);
 	FILE *f = fopen("/proc/2/status", "re");
 	char line[64] = "";
