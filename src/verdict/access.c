@@ -62,6 +62,20 @@ void stack_done(struct stack *stack)
 	*stack = (struct stack){0};
 }
 
+enum status sites_report(struct runtime *rt, const struct map_sites *sites, struct verdict *v,
+			 struct error *err)
+{
+	size_t cap = 0;
+	v->sites_searched = true;
+	for (size_t i = 0; i < sites->count; i++) {
+		struct write_site site = {site_of_pc(rt, sites->list[i].call),
+					  sites->list[i].operation, sites->list[i].type != 0};
+		if (!ARRAY_PUSH(v->sites, v->site_count, cap, site))
+			return error_nomem(err);
+	}
+	return OK;
+}
+
 enum status access_fill(struct runtime *rt, const struct library *library,
 			const struct goroutine *goroutine, const struct frames *frames,
 			struct access *a, struct error *err)

@@ -1,5 +1,5 @@
 /*
- * Filling one side of a verdict.
+ * Filling the parts of a verdict that all ways to one share.
  */
 #ifndef VERDICT_ACCESS_H
 #define VERDICT_ACCESS_H
@@ -7,12 +7,17 @@
 #include "base/error.h"
 #include "go/frames.h"
 #include "maps/call.h"
+#include "maps/writers.h"
 #include "verdict/verdict.h"
 
 /* The stack with its inlined frames and arguments, as reports show it. */
 enum status stack_report(struct runtime *rt, const struct frames *frames, struct stack *ret,
 			 struct error *err);
 void stack_done(struct stack *stack);
+
+/* All of sites, which is the code that can write such maps, into v. */
+enum status sites_report(struct runtime *rt, const struct map_sites *sites, struct verdict *v,
+			 struct error *err);
 
 /* Everything of the access that its goroutine and stack give. On failure *a is still to be released
  * by access_done. */

@@ -358,19 +358,9 @@ static enum status fill_sites(struct judge *j, struct error *err)
 {
 	const struct map_sites *sites;
 	struct error why;
-	size_t cap = 0;
-	struct verdict *v = j->verdict;
-	if (search_sites(j->search, &sites, &why) != OK) {
-		notes_add_error(j->rt->notes, "verdict", "code that writes such maps", &why);
-		return OK;
-	}
-	v->sites_searched = true;
-	for (size_t i = 0; i < sites->count; i++) {
-		struct write_site site = {site_of_pc(j->rt, sites->list[i].call),
-					  sites->list[i].operation, sites->list[i].type != 0};
-		if (!ARRAY_PUSH(v->sites, v->site_count, cap, site))
-			return error_nomem(err);
-	}
+	if (search_sites(j->search, &sites, &why) == OK)
+		return sites_report(j->rt, sites, j->verdict, err);
+	notes_add_error(j->rt->notes, "verdict", "code that writes such maps", &why);
 	return OK;
 }
 

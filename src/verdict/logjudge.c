@@ -322,23 +322,13 @@ static enum status fill_sites(struct log_judge *j, struct error *err)
 {
 	struct map_sites sites = {0};
 	struct error why;
-	struct verdict *v = j->verdict;
-	size_t cap = 0;
 	if (log_exe_sites(j->exe, j->crash->map_type, &sites, &why) != OK) {
 		notes_add_error(j->notes, "verdict", "code that writes such maps", &why);
 		return OK;
 	}
-	v->sites_searched = true;
-	for (size_t i = 0; i < sites.count; i++) {
-		struct write_site site = {site_of_pc(log_exe_runtime(j->exe), sites.list[i].call),
-					  sites.list[i].operation, sites.list[i].type != 0};
-		if (!ARRAY_PUSH(v->sites, v->site_count, cap, site)) {
-			map_sites_done(&sites);
-			return error_nomem(err);
-		}
-	}
+	enum status status = sites_report(log_exe_runtime(j->exe), &sites, j->verdict, err);
 	map_sites_done(&sites);
-	return OK;
+	return status;
 }
 
 static void fill_map(struct log_judge *j)
