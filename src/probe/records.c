@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/bytes.h"
 #include "base/cleanup.h"
 #include "probe/stubs.h"
 
@@ -25,10 +26,19 @@ uint64_t records_lines_offset(void)
 	return sizeof(struct records_header);
 }
 
+static uint64_t lines_size(unsigned line_bits)
+{
+	return ((UINT64_C(1) << line_bits) + RECORD_PROBES) * sizeof(struct record);
+}
+
+uint64_t records_before_offset(unsigned line_bits)
+{
+	return records_lines_offset() + lines_size(line_bits);
+}
+
 uint64_t records_last_offset(unsigned line_bits)
 {
-	return records_lines_offset() +
-	       ((UINT64_C(1) << line_bits) + RECORD_PROBES) * sizeof(struct record);
+	return records_before_offset(line_bits) + lines_size(line_bits);
 }
 
 uint64_t records_size(unsigned line_bits)
@@ -45,8 +55,7 @@ uint64_t records_reads_offset(unsigned line_bits)
 
 uint64_t records_size_with_reads(unsigned line_bits)
 {
-	uint64_t end = records_reads_offset(line_bits) +
-		       ((UINT64_C(1) << line_bits) + RECORD_PROBES) * sizeof(struct record);
+	uint64_t end = records_reads_offset(line_bits) + lines_size(line_bits);
 	return (end + PAGE - 1) / PAGE * PAGE;
 }
 
@@ -129,6 +138,27 @@ static enum status parse_lines(const uint8_t *at, const struct records_header *h
 	return OK;
 }
 
+/* Collects what the lines in use, of those from at on, were before. */
+static enum status parse_before(const uint8_t *at, const struct records_header *h,
+				struct records *records, struct error *err)
+{
+	uint64_t there = lines_size(h->line_bits);
+	size_t cap = 0, count = ((size_t)1 << h->line_bits) + RECORD_PROBES;
+	for (size_t i = 0; i < count; i++, at += sizeof(struct record)) {
+		struct record record;
+		if (!load_u64(at + offsetof(struct record, g)) ||
+		    !load_u64(at + there + offsetof(struct record, map)) ||
+		    !copy_line(at + there, &record))
+			continue;
+		if (h->flags & RECORDS_SEEDS)
+			take_seed(&record);
+		if (record.g && record.map && record.state == RECORD_DONE &&
+		    !ARRAY_PUSH(records->before, records->before_count, cap, record))
+			return error_nomem(err);
+	}
+	return OK;
+}
+
 enum status records_parse(const void *p, size_t n, struct records *ret, struct error *err)
 {
 	AUTO_RECORDS struct records records = {0};
@@ -142,7 +172,8 @@ enum status records_parse(const void *p, size_t n, struct records *ret, struct e
 		take_seed(&records.header.comer);
 	}
 	if (parse_lines((const uint8_t *)p + records_lines_offset(), h, &records.list,
-			&records.seeds, &records.count, err) != OK)
+			&records.seeds, &records.count, err) != OK ||
+	    parse_before((const uint8_t *)p + records_lines_offset(), h, &records, err) != OK)
 		return FAILED;
 	if (h->flags & RECORDS_READS &&
 	    parse_lines((const uint8_t *)p + records_reads_offset(h->line_bits), h, &records.reads,
@@ -156,6 +187,7 @@ enum status records_parse(const void *p, size_t n, struct records *ret, struct e
 void records_done(struct records *records)
 {
 	free(records->list);
+	free(records->before);
 	free(records->reads);
 	free(records->seeds);
 	free(records->read_seeds);

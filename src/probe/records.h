@@ -5,7 +5,8 @@
  * It is laid out here once, for the machine code that writes it (stubs.c), for us who read it over a
  * memfd, and for cores, in which it lies from a page's start on and is known by its magic. Numbers are
  * little endian. A goroutine has at most one map write in flight, so one line each loses nothing
- * that a crash needs: other goroutines cannot push it out.
+ * that a crash needs: other goroutines cannot push it out. One that goes on to another map leaves its
+ * line for the one before in a second array, since it may be there before the table is frozen.
  *
  * A line is written before the flag is set and after it is cleared: the interval that it holds contains
  * the true one. Nothing is written any more once frozen is set, which happens at the first instruction behind a
@@ -23,7 +24,7 @@
 #include "target/target.h"
 
 /* Eight bytes at a page's start; the last is the version of the layout. */
-#define RECORDS_MAGIC "\177MAPREC\002"
+#define RECORDS_MAGIC "\177MAPREC\003"
 enum { RECORDS_MAGIC_SIZE = 8 };
 
 enum {
@@ -33,7 +34,7 @@ enum {
 	/* Lines that are looked at from a goroutine's own one on when that is taken by another. */
 	RECORD_PROBES = 32,
 	RECORD_LINE_BITS_MIN = 4,
-	RECORD_LINE_BITS_MAX = 20, /* 128 MB; a program with that many goroutines is a rare one */
+	RECORD_LINE_BITS_MAX = 20, /* 256 MB; a program with that many goroutines is a rare one */
 	RECORD_LINE_BITS = 16,
 	/* Types that holds can be narrowed to: one, and those that stand for it in a conversion
 	 * (http.Header, textproto.MIMEHeader) or in generic code. */
@@ -134,8 +135,8 @@ struct records_header {
 	struct record held; /* that writer: state, site and times are those of its entry check */
 	struct record
 		comer; /* who came to its map; clear is held.set, so that the two belong together */
-	/* 768: struct record_last[1 << RECORD_LAST_BITS] lies behind the lines, and where the flags say
-	 * so, the lines of the readers behind that */
+	/* 768: behind the lines lie as many of what they were before, struct record_last[1 << RECORD_LAST_BITS]
+	 * behind those, and where the flags say so, the lines of the readers behind that */
 	uint8_t pad8[4096 - 768];
 };
 
@@ -150,8 +151,9 @@ enum { RECORD_LAST_BITS = 12 };
 uint64_t records_size(unsigned line_bits);
 /* The same of one with lines of readers. */
 uint64_t records_size_with_reads(unsigned line_bits);
-/* Where its lines begin, and where the last writers and the lines of the readers do. */
+/* Where its lines begin, and where those of before, the last writers and the lines of the readers do. */
 uint64_t records_lines_offset(void);
+uint64_t records_before_offset(unsigned line_bits);
 uint64_t records_last_offset(unsigned line_bits);
 uint64_t records_reads_offset(unsigned line_bits);
 
@@ -160,9 +162,11 @@ struct records {
 	struct records_header header;
 	struct record *list; /* the lines in use */
 	size_t count;
+	struct record *before; /* what lines were before their goroutine went on to another map */
+	size_t before_count;
 	struct record *reads; /* of readers: set is when it came to its check, clear is the same */
 	size_t read_count;
-	/* RECORDS_SEEDS: what the lines had in the place of their last caller, which is 0 then; else NULL */
+	/* RECORDS_SEEDS: what list and reads had in the place of their last caller, which is 0 then; else NULL */
 	uint64_t *seeds, *read_seeds;
 };
 

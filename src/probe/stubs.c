@@ -374,6 +374,34 @@ static void emit_moved(struct builder *b, const struct plan_site *site, struct s
 	info->moved_end = (uint32_t)b->e.len;
 }
 
+/* Leaves what the line says of a write that is over in its place of before, where the next one is of another
+ * map; rdx is lost. */
+static void emit_keep_before(struct builder *b, unsigned line, unsigned map)
+{
+	enum { WORD = sizeof(uint64_t), SITE_WORD = offsetof(struct record, site) };
+	static_assert(SITE_WORD % WORD == 0 &&
+			      offsetof(struct record, state) == SITE_WORD + WORD / 2,
+		      "site and state are one word");
+	struct emit *e = &b->e;
+	int32_t there =
+		(int32_t)(records_before_offset(b->how->line_bits) - records_lines_offset());
+	emit_cmp_mem(e, line, LINE(map), map);
+	size_t same = emit_branch(e, EMIT_EQUAL);
+	emit_cmp32_mem_imm(e, line, LINE(state), RECORD_DONE);
+	size_t broken_off = emit_branch(e, EMIT_NOT_EQUAL);
+	emit_store32_imm(e, line, there + LINE(state), RECORD_TORN);
+	for (int32_t at = 0; at < (int32_t)sizeof(struct record); at += WORD) {
+		if (at == SITE_WORD)
+			continue;
+		emit_load(e, AMD64_RDX, line, at);
+		emit_store(e, line, there + at, AMD64_RDX);
+	}
+	emit_load(e, AMD64_RDX, line, SITE_WORD);
+	emit_store(e, line, there + SITE_WORD, AMD64_RDX);
+	emit_land(e, same);
+	emit_land(e, broken_off);
+}
+
 /* Writes the line, then sets the flag. */
 static void emit_set(struct builder *b, const struct plan_site *site, struct stub_info *info)
 {
@@ -388,13 +416,14 @@ static void emit_set(struct builder *b, const struct plan_site *site, struct stu
 	emit_cmp_mem(e, line, LINE(g), AMD64_R14);
 	size_t search = emit_branch(e, EMIT_NOT_EQUAL);
 	uint64_t found = emit_here(e);
-	emit_store32_imm(e, line, LINE(state), RECORD_TORN);
 	/* What finding the line may have changed lies on the stack: rdx, rax, line. */
 	unsigned map = site->map_reg;
 	if (map == AMD64_RAX || map == AMD64_RDX) {
 		emit_load(e, AMD64_RAX, AMD64_RSP, map == AMD64_RAX ? 8 : 0);
 		map = AMD64_RAX;
 	}
+	emit_keep_before(b, line, map);
+	emit_store32_imm(e, line, LINE(state), RECORD_TORN);
 	emit_store(e, line, LINE(map), map);
 	emit_seed(b, line, map, AMD64_RDX);
 	emit_load(e, AMD64_RAX, AMD64_R14, b->plan->goid_offset);

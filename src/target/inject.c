@@ -102,8 +102,8 @@ static pid_t wait_step(pid_t tid, int *status)
 	}
 }
 
-/* Lets one thread execute the instruction at its pc. */
-static enum status step(struct process *p, pid_t tid, struct error *err)
+/* Lets one thread execute the instruction at its pc, whose signals are held back. */
+static enum status step_masked(struct process *p, pid_t tid, struct error *err)
 {
 	if (ptrace(PTRACE_SINGLESTEP, tid, NULL, NULL) != 0)
 		return error_sys(err, "cannot step thread %d", tid);
@@ -122,6 +122,20 @@ static enum status step(struct process *p, pid_t tid, struct error *err)
 			return error_sys(err, "cannot step thread %d", tid);
 	}
 	return error_set(err, ERROR_LIMIT, "thread %d gets more signals than can be kept", tid);
+}
+
+/* Lets one thread execute the instruction at its pc. Signals wait meanwhile, else a stream of them could keep it
+ * from that for ever; but for the one that ends a step: a blocked SIGTRAP would lose its handler (Linux
+ * kernel/signal.c: force_sig_info_to_task). */
+static enum status step(struct process *p, pid_t tid, struct error *err)
+{
+	uint64_t mask, all = ~(UINT64_C(1) << (SIGTRAP - 1));
+	bool masked = ptrace(PTRACE_GETSIGMASK, tid, sizeof(mask), &mask) == 0 &&
+		      ptrace(PTRACE_SETSIGMASK, tid, sizeof(all), &all) == 0;
+	enum status status = step_masked(p, tid, err);
+	if (masked && ptrace(PTRACE_SETSIGMASK, tid, sizeof(mask), &mask) != 0 && status == OK)
+		return error_sys(err, "cannot restore the signal mask of thread %d", tid);
+	return status;
 }
 
 /* A stopped thread that makes calls: one outside the kernel where there is one. */

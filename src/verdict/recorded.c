@@ -41,32 +41,48 @@ bool recorded_checked_map(const struct records *records, uint64_t g, uint64_t *r
 	return true;
 }
 
-/*
- * The one line whose write can have set the flag that the check saw, or NULL. The check came after the
- * end of the detector's own last write, so whoever had set the flag was writing since then: that is
- * this line if no other speaks of a write since, of any map and of any goroutine, dead ones too.
- */
-static const struct record *only_writer(const struct records *records, const struct record *own)
+/* The i-th of all lines and of what they were before; NULL behind the last. */
+static const struct record *record_at(const struct records *records, size_t i)
 {
-	uint64_t since = own && own->state == RECORD_DONE ? own->clear : 0;
-	const struct record *only = NULL;
-	if (records->header.lost)
-		return NULL;
-	for (size_t i = 0; i < records->count; i++) {
-		const struct record *r = &records->list[i];
+	if (i < records->count)
+		return &records->list[i];
+	i -= records->count;
+	return i < records->before_count ? &records->before[i] : NULL;
+}
+
+/* A goroutine, none where g is 0, and a time. */
+struct writer {
+	uint64_t g, goid, since;
+};
+
+/*
+ * The one goroutine whose write can have set the flag that an entry check saw. The check came after the end
+ * of the detector's own last write, so whoever had set the flag was writing since then: that is this
+ * goroutine if no line of another speaks of a write since, of any map, dead ones too. An exit check comes
+ * while the detector's own write is in flight: it missed the flag, and who took that away need not be a
+ * map's writer at all.
+ */
+static struct writer only_writer(const struct records *records, const struct record *own)
+{
+	struct writer only = {.since = own ? own->clear : 0};
+	const struct record *r;
+	if (records->header.lost || (own && own->state != RECORD_DONE))
+		return only;
+	for (size_t i = 0; (r = record_at(records, i)); i++) {
 		if (r->g == records->header.detector_g ||
-		    (r->state == RECORD_DONE && r->clear < since))
+		    (r->state == RECORD_DONE && r->clear < only.since))
 			continue;
-		if (only)
-			return NULL;
-		only = r;
+		if (only.g && (only.g != r->g || only.goid != r->goid))
+			return (struct writer){0};
+		only.g = r->g;
+		only.goid = r->goid;
 	}
 	return only;
 }
 
 /* How a line of another goroutine on the same map stands to the freeze. */
 static bool judge_record(const struct records *records, const struct record *own,
-			 const struct record *only, const struct record *record,
+			 const struct writer *only, const struct record *record,
 			 struct recorded *ret)
 {
 	const struct records_header *h = &records->header;
@@ -87,7 +103,9 @@ static bool judge_record(const struct records *records, const struct record *own
 		ret->how = RECORDED_OVERLAPS;
 		return true;
 	}
-	ret->how = record == only ? RECORDED_ONLY : RECORDED_JUST_ENDED;
+	bool alone = record->g == only->g && record->goid == only->goid &&
+		     record->clear >= only->since;
+	ret->how = alone ? RECORDED_ONLY : RECORDED_JUST_ENDED;
 	return ret->how == RECORDED_ONLY || ret->age < JUST_TICKS;
 }
 
@@ -122,14 +140,15 @@ size_t recorded_find(struct runtime *rt, const struct records *records,
 		     const struct goroutines *goroutines, uint64_t map,
 		     struct recorded ret[RECORDED_MAX])
 {
-	const struct record *own = own_record(records), *only = only_writer(records, own);
+	const struct record *own = own_record(records);
+	struct writer only = only_writer(records, own);
 	size_t count = 0;
 	if (!records->header.frozen)
 		return 0;
-	for (size_t i = 0; i < records->count && count < RECORDED_MAX; i++) {
-		const struct record *record = &records->list[i];
+	const struct record *record;
+	for (size_t i = 0; (record = record_at(records, i)) && count < RECORDED_MAX; i++) {
 		if (record->map != map || record->g == records->header.detector_g ||
-		    !judge_record(records, own, only, record, &ret[count]))
+		    !judge_record(records, own, &only, record, &ret[count]))
 			continue;
 		ret[count].goroutine = writer_of(rt, goroutines, record);
 		if (ret[count].goroutine.status != GOROUTINE_DEAD || record->state == RECORD_DONE)
@@ -185,7 +204,8 @@ enum status recorded_frames(struct runtime *rt, const struct records *records,
 	uint64_t site = record_site(records, record);
 	/* Still in that very call: nobody has let it go on, and the frame below the first caller is the
 	 * map function's own. */
-	bool is_inside = records->header.freeze == FREEZE_HELD && has_tail && k == 0 && tail > 0 &&
+	bool is_inside = record->state == RECORD_IN_FLIGHT &&
+			 records->header.freeze == FREEZE_HELD && has_tail && k == 0 && tail > 0 &&
 			 pclntab_find(rt->pclntab, site, &fn) && live.list[tail - 1].has_function &&
 			 live.list[tail - 1].function.entry == fn.entry;
 	if (is_inside) {

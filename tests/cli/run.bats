@@ -51,6 +51,12 @@ setup_file() {
     echo "$stderr"
     [[ "$stderr" == *"verdict   "*"recorded: no other write of this map was in flight"* ]]
     [[ "$stderr" != *"verdict   proven"* ]]
+    for i in 1 2 3; do
+      run --separate-stderr "$MAPCRASH" run -- "$DIR/$version/stray" always
+      echo "$stderr"
+      [[ "$stderr" == *"fatal error: concurrent map writes"*"verdict   "*"exit check"* ]]
+      [[ "$stderr" != *"verdict   proven"* ]]
+    done
   done
 }
 

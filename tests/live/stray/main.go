@@ -1,8 +1,10 @@
-// Two goroutines write a map in turn, with a lock; then a stray write sets the map's writing flag, and Go prints the
-// message of a race. The other goroutine's write has ended long before.
+// Two goroutines write a map in turn, with a lock, and a stray write changes the map's writing flag: Go prints the
+// message of a race. Without arguments the flag is set once, long after the other goroutine's write has ended; with
+// one it is cleared all the time, until that is within a write.
 package main
 
 import (
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -24,25 +26,47 @@ func flag() (offset uintptr, value byte) {
 	return 34, 1
 }
 
-func stray(header unsafe.Pointer) {
+func set(header unsafe.Pointer) {
 	offset, value := flag()
 	*(*byte)(unsafe.Add(header, offset)) |= value
 }
 
+//go:noinline
+func clear(header unsafe.Pointer) {
+	offset, value := flag()
+	*(*byte)(unsafe.Add(header, offset)) &^= value
+}
+
 func main() {
 	m := map[string]int{"one": 1}
+	header := *(*unsafe.Pointer)(unsafe.Pointer(&m))
 	var mu sync.Mutex
 	wrote, stop := make(chan bool), make(chan bool)
+	always := len(os.Args) > 1
 	go func() {
-		mu.Lock()
-		m["two"] = 2
-		mu.Unlock()
+		for more := true; more; more = always {
+			mu.Lock()
+			m["two"] = 2
+			mu.Unlock()
+		}
 		wrote <- true
 		<-stop
 	}()
+	if always {
+		go func() {
+			for {
+				clear(header)
+			}
+		}()
+		for {
+			mu.Lock()
+			m["three"] = 3
+			mu.Unlock()
+		}
+	}
 	<-wrote
 	mu.Lock()
-	stray(*(*unsafe.Pointer)(unsafe.Pointer(&m)))
+	set(header)
 	m["three"] = 3
 	mu.Unlock()
 	close(stop)

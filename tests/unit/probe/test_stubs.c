@@ -192,6 +192,41 @@ static void the_map_is_recorded_from_a_register_that_the_stub_uses_too(void **st
 	tear_down(&f);
 }
 
+static uint64_t call_on(uint64_t offset, void *map, void *g)
+{
+	return ((map_function *)(uintptr_t)(CODE + offset))(map, g);
+}
+
+static void a_write_of_another_map_leaves_the_one_before(void **state)
+{
+	(void)state;
+	struct fixture f;
+	uint8_t other[64] = {0};
+	for (int in_rax = 0; in_rax < 2; in_rax++) {
+		set_up_with(&f, true, false, in_rax);
+		call_set(&f, f.g);
+		call_clear(&f, f.g);
+		struct records records = read_table(&f);
+		struct record first = records.list[0];
+		assert_int_equal(records.before_count, 0);
+		records_done(&records);
+		call_on(0, other, f.g);
+		records = read_table(&f);
+		assert_int_equal(records.count, 1);
+		assert_int_equal(records.list[0].map, (uint64_t)(uintptr_t)other);
+		assert_int_equal(records.list[0].state, RECORD_IN_FLIGHT);
+		assert_int_equal(records.before_count, 1);
+		assert_memory_equal(&records.before[0], &first, sizeof(first));
+		records_done(&records);
+		/* one that was broken off is not kept as if it were over */
+		call_set(&f, f.g);
+		records = read_table(&f);
+		assert_memory_equal(&records.before[0], &first, sizeof(first));
+		records_done(&records);
+		tear_down(&f);
+	}
+}
+
 static void a_full_table_counts_what_it_loses_and_sets_the_flag_all_the_same(void **state)
 {
 	(void)state;
@@ -426,6 +461,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_write_is_recorded_from_set_to_clear),
 		cmocka_unit_test(the_map_is_recorded_from_a_register_that_the_stub_uses_too),
+		cmocka_unit_test(a_write_of_another_map_leaves_the_one_before),
 		cmocka_unit_test(a_full_table_counts_what_it_loses_and_sets_the_flag_all_the_same),
 		cmocka_unit_test(nothing_is_written_once_the_table_is_frozen),
 		cmocka_unit_test(a_clear_without_a_set_leaves_no_line),

@@ -116,14 +116,79 @@ static void a_write_that_ended_before_the_detectors_began_did_not_overlap(void *
 	struct fixture f;
 	set_up(&f);
 	ends_at(&f, 899999);
+	assert_int_equal(find(&f), 0);
+	set_up(&f);
+	f.lines[0].set = 999000;
+	ends_at(&f, 998999);
+	assert_int_equal(find(&f), 1);
+	assert_int_equal(f.found[0].how, RECORDED_JUST_ENDED);
+}
+
+/* The detector failed its entry check: its own last write, of another map, was over. */
+static void set_up_entry(struct fixture *f, uint64_t over)
+{
+	set_up(f);
+	f->lines[0].map = MAP + 64;
+	f->lines[0].state = RECORD_DONE;
+	f->lines[0].clear = over;
+}
+
+static void the_only_one_who_wrote_since_the_detector_did_set_the_flag(void **state)
+{
+	(void)state;
+	struct fixture f;
+	set_up_entry(&f, 850000);
+	ends_at(&f, 899999);
 	assert_int_equal(find(&f), 1);
 	assert_int_equal(f.found[0].how, RECORDED_ONLY);
-	set_up(&f);
+	set_up_entry(&f, 950000);
 	ends_at(&f, 899999);
-	f.lines[0].map = MAP + 64;
-	f.lines[0].state = RECORD_DONE;
-	f.lines[0].clear = 950000;
 	assert_int_equal(find(&f), 0);
+}
+
+/* Goroutine 7 wrote MAP until before, and has gone on to another map. */
+static void goes_on(struct fixture *f, struct record *before, uint64_t clear)
+{
+	*before = f->lines[1];
+	before->state = RECORD_DONE;
+	before->clear = clear;
+	f->lines[1].map = MAP + 128;
+	f->lines[1].set = clear + 10;
+	f->records.before = before;
+	f->records.before_count = 1;
+}
+
+static void a_write_whose_goroutine_went_on_to_another_map_counts(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct record before;
+	set_up_entry(&f, 850000);
+	goes_on(&f, &before, FROZEN_AT + 5);
+	assert_int_equal(find(&f), 1);
+	assert_int_equal(f.found[0].how, RECORDED_IN_FLIGHT);
+	set_up_entry(&f, 850000);
+	goes_on(&f, &before, 899999);
+	assert_int_equal(find(&f), 1);
+	assert_int_equal(f.found[0].how, RECORDED_ONLY);
+	/* it wrote since, but not this map */
+	set_up_entry(&f, 950000);
+	goes_on(&f, &before, 899999);
+	f.lines[1].set = 960000;
+	assert_int_equal(find(&f), 0);
+}
+
+static void of_two_who_wrote_since_either_may_have_set_the_flag(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct record before;
+	set_up_entry(&f, 850000);
+	goes_on(&f, &before, FROZEN_AT - 100);
+	before.goid = 6;
+	assert_int_equal(find(&f), 1);
+	assert_int_equal(f.found[0].how, RECORDED_JUST_ENDED);
+	assert_int_equal(f.found[0].goroutine.id, 6);
 }
 
 static void another_map_and_a_table_that_is_not_frozen_say_nothing(void **state)
@@ -146,6 +211,9 @@ int main(void)
 		cmocka_unit_test(a_write_that_overlapped_counts_though_its_goroutine_has_ended),
 		cmocka_unit_test(a_line_is_not_taken_for_that_of_the_goroutine_that_has_its_g_now),
 		cmocka_unit_test(a_write_that_ended_before_the_detectors_began_did_not_overlap),
+		cmocka_unit_test(the_only_one_who_wrote_since_the_detector_did_set_the_flag),
+		cmocka_unit_test(a_write_whose_goroutine_went_on_to_another_map_counts),
+		cmocka_unit_test(of_two_who_wrote_since_either_may_have_set_the_flag),
 		cmocka_unit_test(another_map_and_a_table_that_is_not_frozen_say_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
