@@ -5,6 +5,7 @@ bats_require_minimum_version 1.5.0
 
 setup_file() {
   export DIR="$BATS_FILE_TMPDIR"
+  export CRASH_ALONE=1
   exe=$("$SOURCE_DIR/tools/build-program" 1.23 structfield normal "$DIR")
   "$SOURCE_DIR/tools/crash" "$exe" "$DIR" 50
   "$SOURCE_DIR/tools/build-program" 1.26 readwrite normal "$DIR" >/dev/null

@@ -5,6 +5,7 @@ bats_require_minimum_version 1.5.0
 
 setup_file() {
   export DIR="$BATS_FILE_TMPDIR"
+  export CRASH_ALONE=1
   # Two goroutines on one map, as Go 1.23 prints them with GOTRACEBACK=system; paths and lines made up.
   cat >"$DIR/log" <<'LOG'
 starting

@@ -5,6 +5,7 @@ bats_require_minimum_version 1.5.0
 
 setup_file() {
   export DIR="$BATS_FILE_TMPDIR"
+  export CRASH_ALONE=1
   "$SOURCE_DIR/tools/build-program" 1.27 article normal "$DIR"
 }
 
