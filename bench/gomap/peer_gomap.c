@@ -1,11 +1,14 @@
-/* gomap by its typed interface, at the level of detection that the build sets. */
+/* gomap by its typed interface, at the level of detection that the build sets; with
+ * PEER_SMALL_PAGES without huge pages. */
 #include "gomap.h"
 
 GOMAP_DEFINE_INT(words, uint64_t, uint64_t)
 
 typedef struct words *peer_map;
 
-#if GOMAP_DETECT == GOMAP_DETECT_EXACT
+#ifdef PEER_SMALL_PAGES
+#define PEER_NAME "gomap-small"
+#elif GOMAP_DETECT == GOMAP_DETECT_EXACT
 #define PEER_NAME "gomap"
 #elif GOMAP_DETECT == GOMAP_DETECT_GO
 #define PEER_NAME "gomap-go"
@@ -15,7 +18,11 @@ typedef struct words *peer_map;
 
 static PEER_INLINE peer_map peer_new(void)
 {
+#ifdef PEER_SMALL_PAGES
+	return (peer_map)gomap_new(&words_type, 0, &gomap_small_pages);
+#else
 	return words_new(0);
+#endif
 }
 
 static PEER_INLINE void peer_free(peer_map m)

@@ -96,9 +96,14 @@ def main():
             text.extend(["", f"{title}:", "", *lines, "", f"![{title}](gomap-{name}.svg)"])
             charts[f"gomap-{name}.svg"] = svg
 
+    huge = [peer for peer in peers if peer.endswith("+huge")]
+    peers = [peer for peer in peers if peer not in huge]
     for name, size in (("rows", n), ("large", large)):
         add(name, f"{size:,} random 64-bit keys", table("peer", list(ROWS), peers, lambda row, peer: best.get((row, size, peer))),
             [(title, [(p, best[row, size, p]) for p in peers if (row, size, p) in best]) for row, title in ROWS.items()])
+    if huge:
+        text.extend(["", f"{n:,} random 64-bit keys, huge pages for all (GLIBC_TUNABLES=glibc.malloc.hugetlb=1):", "",
+                     *table("peer", list(ROWS), ["gomap", *huge], lambda row, peer: best.get((row, n, peer)))])
     cases = {f"{t} thread{'s' * (t > 1)}, {w} % writes": (t, w) for t, w in sorted({key[:2] for key in shared})}
     add("shared", "Maps that threads share, million operations a second",
         table("peer", list(cases), shared_peers, lambda case, peer: shared.get((*cases[case], peer))),

@@ -106,7 +106,7 @@ static void advance(struct gomap *m, size_t old_count)
 		table_grown(m);
 		return;
 	}
-	if (n * size - old->released >= RELEASE_STEP)
+	if (n * size - old->released >= release_step(old))
 		table_release(m, old, n * size);
 }
 

@@ -212,7 +212,7 @@ char *gomap_impl_insert_slow(struct gomap *m, uint64_t hash, const void *key, bo
 {
 	if (m->extra && m->extra->retired)
 		table_release_retired(m);
-	if (!m->oldbuckets && (over_load((size_t)m->count + 1, m->B) || many_overflows(m))) {
+	if (!m->oldbuckets && table_due(m)) {
 		*ret_again = table_grow(m);
 		return NULL;
 	}

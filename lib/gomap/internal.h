@@ -22,6 +22,8 @@ struct gomap_table {
 	size_t slabs_used; /* slabs that nextOverflow has come to */
 	size_t spare; /* unused overflow buckets at extra.nextOverflow */
 	size_t released; /* bytes given back through allocator.release */
+	size_t huge_pages; /* that the array begins with; 0 where the kernel gave small ones */
+	size_t fetched; /* of them, while the array is extra.waiting */
 	struct gomap_table *next; /* in extra.retired */
 	uint8_t B;
 };
@@ -31,12 +33,17 @@ struct gomap_extra {
 	struct gomap_slice *overflow, *oldoverflow; /* the tables' slabs */
 	char *nextOverflow;
 	struct gomap_table *table, *oldtable, *retired;
+	struct gomap_table *waiting; /* made for a growth that is near; mostly NULL */
 	struct gomap_slice grave; /* indirect keys that an open iteration may still compare */
 };
 
 /* From so many bytes on the default allocator maps memory, which is zero without being written and goes
  * back at once: less is zeroed by the insert that needs it, and trimmed by free when it likes. */
 enum { MAP_FROM = 64 << 10 };
+
+/* From so many bytes on it asks for huge pages: of less, too much would be zeroed that is never used. Other
+ * sizes of huge pages are not made use of (512 MB, on arm64 with pages of 64 KB). */
+enum { HUGE_PAGE = 2 << 20, HUGE_FROM = 2 * HUGE_PAGE };
 
 /* Overflow buckets are taken from the system this many at a time: a page or two for a small map, as few as
  * are mapped for an array of many chains. */
@@ -47,13 +54,25 @@ static inline size_t slab_buckets(const struct gomap *m, const struct gomap_tabl
 	return table->B < 12 || mapped < FEW ? FEW : mapped;
 }
 
-/* Outgrown memory is given back in steps of so many bytes: 16 pages, which take a write some 15 us. */
-enum { RELEASE_STEP = 64 << 10 };
+/* Outgrown memory is given back in steps of so many bytes: 16 pages, which take a write some 15 us, or one
+ * huge page, which takes less. Giving back a part of one would split it. */
+static inline size_t release_step(const struct gomap_table *table)
+{
+	return table->huge_pages ? HUGE_PAGE : 64 << 10;
+}
 
 #define HIDDEN __attribute__((visibility("hidden")))
 
 /* alloc.c */
 extern const struct gomap_allocator gomap_default_allocator HIDDEN;
+
+/* How many huge pages an array of so many bytes of m begins with, where the kernel gives them. 0 with a
+ * caller's allocator: what that does is its own affair. */
+HIDDEN size_t huge_pages_of(const struct gomap *m, size_t size);
+/* Brings in the huge page at p, whose bytes are still zero. */
+HIDDEN void huge_page_fetch(char *p);
+/* The same, and whether it is one: whether its second page came with its first. */
+HIDDEN bool huge_page_given(char *p);
 
 static inline void *map_alloc(struct gomap *m, size_t size)
 {
@@ -86,6 +105,7 @@ HIDDEN void random_seed(struct gomap_seed *ret);
 HIDDEN uint8_t table_B_for(size_t hint);
 HIDDEN void table_set_B(struct gomap *m, uint8_t B);
 HIDDEN bool table_first(struct gomap *m);
+HIDDEN bool table_due(struct gomap *m);
 HIDDEN bool table_grow(struct gomap *m);
 HIDDEN bool table_reserve(struct gomap *m, size_t n);
 HIDDEN char *table_overflow(struct gomap *m, char *bucket);

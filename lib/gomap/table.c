@@ -24,6 +24,22 @@ void table_set_B(struct gomap *m, uint8_t B)
 	__atomic_store_n(&m->mask, ((uintptr_t)1 << B) - 1, __ATOMIC_RELEASE);
 }
 
+/* Overflow buckets that come with an array of 2^B, as many as Go allocates with it. */
+static size_t spare_for(uint8_t B)
+{
+	return B >= 4 ? (size_t)1 << (B - 4) : 0;
+}
+
+/* So many inserts before the load calls for growth its array is made: one for each huge page. */
+static size_t growth_lead(const struct gomap *m)
+{
+	uint8_t B = (uint8_t)(m->B + 1);
+	size_t bytes, n = ((size_t)1 << B) + spare_for(B);
+	if (__builtin_mul_overflow(n, gomap_impl_bucket_size(&m->shape), &bytes))
+		return 0;
+	return huge_pages_of(m, bytes);
+}
+
 /* Works out when an insert has to take the slow way, which then starts growth. While the map grows
  * none has to. */
 static void set_room(struct gomap *m)
@@ -33,7 +49,7 @@ static void set_room(struct gomap *m)
 	else if (many_overflows(m))
 		m->room = 0;
 	else
-		m->room = m->B ? 13 * (((uintptr_t)1 << m->B) / 2) : GOMAP_SLOTS;
+		m->room = m->B ? 13 * (((uintptr_t)1 << m->B) / 2) - growth_lead(m) : GOMAP_SLOTS;
 }
 
 static bool slice_push(struct gomap *m, struct gomap_slice *slice, void *p)
@@ -59,12 +75,6 @@ static void slice_done(struct gomap *m, struct gomap_slice *slice)
 	*slice = (struct gomap_slice){NULL, 0, 0};
 }
 
-/* Overflow buckets that come with an array of 2^B, as many as Go allocates with it. */
-static size_t spare_for(uint8_t B)
-{
-	return B >= 4 ? (size_t)1 << (B - 4) : 0;
-}
-
 static struct gomap_table *table_new(struct gomap *m, uint8_t B)
 {
 	size_t bytes, n = ((size_t)1 << B) + spare_for(B);
@@ -75,8 +85,14 @@ static struct gomap_table *table_new(struct gomap *m, uint8_t B)
 		goto nomem;
 	*table = (struct gomap_table){.bytes = bytes, .B = B, .spare = spare_for(B)};
 	table->buckets = map_alloc(m, bytes);
-	if (table->buckets)
+	if (table->buckets) {
+		size_t huge = huge_pages_of(m, bytes);
+		if (huge && huge_page_given(table->buckets)) {
+			table->huge_pages = huge;
+			table->fetched = 1;
+		}
 		return table;
+	}
 	map_free(m, table, sizeof(*table));
 nomem:
 	errno = ENOMEM;
@@ -172,8 +188,8 @@ void table_release(struct gomap *m, struct gomap_table *table, size_t end)
 	size_t step = end - table->released;
 	if (!m->allocator.release || in_use(table))
 		return;
-	if (step > RELEASE_STEP)
-		step = RELEASE_STEP;
+	if (step > release_step(table))
+		step = release_step(table);
 	m->allocator.release(m->allocator.ctx, table->buckets + table->released, step);
 	table->released += step;
 }
@@ -193,7 +209,7 @@ void table_release_retired(struct gomap *m)
 
 static void retire(struct gomap *m, struct gomap_table *table)
 {
-	bool large = m->allocator.release && table->bytes - table->released > RELEASE_STEP;
+	bool large = m->allocator.release && table->bytes - table->released > release_step(table);
 	if (large || table->slabs.len > 1 || in_use(table)) {
 		table->next = m->extra->retired;
 		m->extra->retired = table;
@@ -213,16 +229,54 @@ bool table_bury(struct gomap *m, void *key)
 	return true;
 }
 
+/* The array for a growth to 2^B: the one that waits, or a new one. */
+static struct gomap_table *next_table(struct gomap *m, uint8_t B)
+{
+	struct gomap_extra *x = m->extra;
+	if (x->waiting && x->waiting->B != B) {
+		retire(m, x->waiting);
+		x->waiting = NULL;
+	}
+	if (!x->waiting)
+		x->waiting = table_new(m, B);
+	return x->waiting;
+}
+
+/* To twice the buckets where the load is too high or about to be, else to as many. */
+static uint8_t next_B(const struct gomap *m)
+{
+	return (uint8_t)(m->B + over_load((size_t)m->count + 1 + growth_lead(m), m->B));
+}
+
+/* Whether an insert has to start growth first. Where it is near, brings in one huge page of its array.
+ * That the load is too high does not wait for that (and need not: see growth_lead), chains do. */
+bool table_due(struct gomap *m)
+{
+	bool load = over_load((size_t)m->count + 1, m->B), chains = many_overflows(m);
+	uint8_t B = next_B(m);
+	if (!growth_lead(m) || (B == m->B && !chains))
+		return load || chains;
+	bool made = m->extra->waiting && m->extra->waiting->B == B;
+	struct gomap_table *next = next_table(m, B);
+	if (next && next->fetched < next->huge_pages) {
+		if (made)
+			huge_page_fetch(next->buckets + next->fetched++ * HUGE_PAGE);
+		return load;
+	}
+	return load || chains;
+}
+
 /* Starts growth: to twice the buckets where the load is too high, else to as many, which rids the
  * chains of what deletion left. (go1.23 runtime/map.go: hashGrow) */
 bool table_grow(struct gomap *m)
 {
 	struct gomap_extra *x = m->extra;
-	bool bigger = over_load((size_t)m->count + 1, m->B);
 	sweep(m);
-	struct gomap_table *table = table_new(m, (uint8_t)(m->B + bigger));
+	struct gomap_table *table = next_table(m, next_B(m));
 	if (!table)
 		return false;
+	x->waiting = NULL;
+	bool bigger = table->B != m->B;
 	uint8_t flags = m->flags & (uint8_t) ~(GOMAP_ITERATOR | GOMAP_OLD_ITERATOR);
 	if (m->flags & GOMAP_ITERATOR)
 		flags |= GOMAP_OLD_ITERATOR;
@@ -332,6 +386,8 @@ void table_clear(struct gomap *m)
 	free_grave(m);
 	if (x->oldtable)
 		table_grown(m);
+	table_free(m, x->waiting);
+	x->waiting = NULL;
 	sweep(m);
 	m->flags &= GOMAP_HASH_WRITING;
 	m->noverflow = 0;
@@ -356,6 +412,7 @@ void table_free_all(struct gomap *m)
 	slice_done(m, &x->grave);
 	table_free(m, x->table);
 	table_free(m, x->oldtable);
+	table_free(m, x->waiting);
 	while (x->retired) {
 		struct gomap_table *next = x->retired->next;
 		table_free(m, x->retired);

@@ -5,6 +5,8 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -277,6 +279,123 @@ static void a_large_map_gives_back_what_it_has_evacuated(void **state)
 	ints_free(m);
 }
 
+/* Whether the mapping that holds p has been marked for huge pages (proc(5), VmFlags hg). */
+static bool marked_huge(const void *p)
+{
+	FILE *f = fopen("/proc/self/smaps", "r");
+	char line[512];
+	bool here = false, marked = false;
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		unsigned long from, to;
+		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+			here = (uintptr_t)p >= from && (uintptr_t)p < to;
+		else if (here && strncmp(line, "VmFlags:", 8) == 0)
+			marked = strstr(line, " hg") != NULL;
+	}
+	fclose(f);
+	return marked;
+}
+
+static void large_arrays_ask_for_huge_pages_unless_told_not_to(void **state)
+{
+	(void)state;
+	if (access("/sys/kernel/mm/transparent_hugepage/enabled", R_OK) != 0) {
+		print_message("this kernel has no huge pages\n");
+		skip();
+	}
+	struct gomap *large = gomap_new(&ints_type, 200000, NULL);
+	struct gomap *small = gomap_new(&ints_type, 50000, NULL);
+	struct gomap *told = gomap_new(&ints_type, 200000, &gomap_small_pages);
+	assert_true(large && small && told);
+	assert_true(marked_huge(large->buckets));
+	assert_int_equal((uintptr_t)large->buckets % (2 << 20), 0);
+	assert_false(marked_huge(small->buckets));
+	assert_false(marked_huge(told->buckets));
+	gomap_free(large);
+	gomap_free(small);
+	gomap_free(told);
+}
+
+/* Its array is made before: the map begins to use it no earlier for that. */
+static void a_large_map_doubles_at_gos_load(void **state)
+{
+	(void)state;
+	struct ints *m = ints_new(0);
+	struct gomap *h = ints_map(m);
+	unsigned doubled = 0;
+	for (uint64_t i = 0; i < 500000; ++i) {
+		uint8_t B = h->B;
+		assert_true(ints_put(m, i, i));
+		if (h->B == B || B < 4)
+			continue;
+		assert_int_equal(ints_len(m), 13 * ((size_t)1 << B) / 2 + 1);
+		doubled++;
+	}
+	assert_int_equal(h->B, 17);
+	assert_int_equal(doubled, 13);
+	ints_free(m);
+}
+
+static size_t mapped_bytes(void)
+{
+	size_t pages = 0;
+	FILE *f = fopen("/proc/self/statm", "r");
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%zu", &pages), 1);
+	fclose(f);
+	return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void an_array_that_waits_for_growth_goes_with_the_map_and_its_content(void **state)
+{
+	enum { FULL = 13 << 14, ROUNDS = 16, MOST = 40 << 20 }; /* the next array has 10 MB */
+	(void)state;
+	struct ints *kept = ints_new(FULL);
+	size_t before = mapped_bytes();
+	for (unsigned round = 0; round < ROUNDS; ++round) {
+		struct ints *m = round % 2 ? ints_new(FULL) : kept;
+		for (uint64_t i = 0; i < FULL; ++i)
+			assert_true(ints_put(m, i, i));
+		assert_int_equal(ints_map(m)->B, 15);
+		assert_null(ints_map(m)->oldbuckets);
+		if (m == kept)
+			assert_true(ints_clear(m));
+		else
+			ints_free(m);
+	}
+	assert_true(mapped_bytes() < before + MOST);
+	ints_free(kept);
+}
+
+static void a_large_map_of_long_chains_grows_to_its_own_size(void **state)
+{
+	enum { N = 150000, SOON = 8 }; /* inserts: more than its array has huge pages */
+	(void)state;
+	struct ints *m = ints_new(N);
+	struct gomap *h = ints_map(m);
+	for (uint64_t i = 0; i < N; ++i)
+		assert_true(ints_put(m, i, i));
+	uint8_t B = h->B;
+	h->noverflow = UINT16_MAX; /* as after long coming and going */
+	h->room = 0;
+	uint64_t n = N;
+	while (!h->oldbuckets && n < N + SOON) {
+		assert_true(ints_put(m, n, n));
+		++n;
+	}
+	assert_non_null(h->oldbuckets);
+	assert_int_equal(h->B, B);
+	assert_true(h->flags & GOMAP_SAME_SIZE_GROW);
+	for (uint64_t i = 0; i < N; ++i)
+		assert_true(ints_put(m, i, i + 1));
+	assert_null(h->oldbuckets);
+	assert_int_equal(ints_len(m), n);
+	for (uint64_t i = 0, v; i < n; ++i)
+		assert_true(ints_get(m, i, &v) && v == i + (i < N));
+	ints_free(m);
+}
+
 /* An allocator that counts what it is asked for. */
 static unsigned asked;
 
@@ -472,6 +591,10 @@ int main(void)
 		cmocka_unit_test(a_write_evacuates_two_buckets_at_most),
 		cmocka_unit_test(deletion_alone_does_not_keep_chains_long),
 		cmocka_unit_test(a_large_map_gives_back_what_it_has_evacuated),
+		cmocka_unit_test(large_arrays_ask_for_huge_pages_unless_told_not_to),
+		cmocka_unit_test(a_large_map_doubles_at_gos_load),
+		cmocka_unit_test(an_array_that_waits_for_growth_goes_with_the_map_and_its_content),
+		cmocka_unit_test(a_large_map_of_long_chains_grows_to_its_own_size),
 		cmocka_unit_test(no_write_gives_back_more_than_a_step),
 		cmocka_unit_test(iteration_starts_anywhere),
 		cmocka_unit_test(two_maps_hash_the_same_key_differently),
