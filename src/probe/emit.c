@@ -281,15 +281,31 @@ void emit_lock_cmpxchg32_at(struct emit *e, uint64_t addr, unsigned reg)
 	emit_at(e, false, 0x0fb1, machine_number(reg), addr, 0);
 }
 
+/* A store and a load at once, locked also without the prefix: Intel SDM volume 2, XCHG. */
+void emit_xchg32_at(struct emit *e, uint64_t addr, unsigned reg)
+{
+	emit_at(e, false, 0x87, machine_number(reg), addr, 0);
+}
+
 void emit_lock_inc32_at(struct emit *e, uint64_t addr)
 {
 	emit_lock(e);
 	emit_at(e, false, 0xff, 0, addr, 0);
 }
 
-void emit_rdtsc(struct emit *e)
+void emit_rdtsc_halves(struct emit *e)
 {
 	emit_bytes(e, "\x0f\x31", 2);
+}
+
+void emit_rdtsc(struct emit *e)
+{
+	emit_rdtsc_halves(e);
+	emit_join_halves(e);
+}
+
+void emit_join_halves(struct emit *e)
+{
 	emit_shl(e, AMD64_RDX, 32);
 	emit_or(e, AMD64_RAX, AMD64_RDX);
 }
@@ -307,6 +323,12 @@ void emit_pause(struct emit *e)
 void emit_syscall(struct emit *e)
 {
 	emit_bytes(e, "\x0f\x05", 2);
+}
+
+void emit_pad(struct emit *e, unsigned of, unsigned behind)
+{
+	while (!e->failed && emit_here(e) % of != behind)
+		emit_byte(e, 0xcc);
 }
 
 void emit_jump_to(struct emit *e, uint64_t addr)

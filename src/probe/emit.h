@@ -66,12 +66,18 @@ void emit_cmp32_at_imm(struct emit *e, uint64_t addr, int8_t value);
 void emit_cmp32_imm(struct emit *e, unsigned reg, int8_t value);
 void emit_lock_cmpxchg(struct emit *e, unsigned base, int32_t disp, unsigned reg);
 void emit_lock_cmpxchg32_at(struct emit *e, uint64_t addr, unsigned reg);
+void emit_xchg32_at(struct emit *e, uint64_t addr, unsigned reg);
 void emit_lock_inc32_at(struct emit *e, uint64_t addr);
 void emit_rdtsc(struct emit *e); /* into rax, all 64 bits; rdx is lost */
+/* The same in two parts, of which the first is shorter: into edx and eax, then those together. */
+void emit_rdtsc_halves(struct emit *e);
+void emit_join_halves(struct emit *e);
 /* Waits until all before it is done: a time that is read next is not an earlier one. */
 void emit_lfence(struct emit *e);
 void emit_pause(struct emit *e);
 void emit_syscall(struct emit *e);
+/* Breakpoints up to the next address that is so many bytes, fewer than of, behind a multiple of of. */
+void emit_pad(struct emit *e, unsigned of, unsigned behind);
 void emit_jump_to(struct emit *e, uint64_t addr);
 
 /* Condition codes of jcc. */

@@ -63,11 +63,9 @@ static bool is_ours(const struct executable *exe, const struct records_header *h
 	const struct segment *segments;
 	size_t count = executable_segments(exe, &segments);
 	const uint8_t *now = executable_view(exe, place->addr, PLAN_PATCH_SIZE);
-	int32_t distance;
-	if (!now || (now[0] != 0xe9 && now[0] != 0xe8))
+	uint64_t to;
+	if (!now || !patch_target(now, place->addr, &to))
 		return false;
-	memcpy(&distance, now + 1, sizeof(distance));
-	uint64_t to = place->addr + PLAN_PATCH_SIZE + (uint64_t)(int64_t)distance;
 	for (size_t i = 0; i < count; i++)
 		if (place->addr >= segments[i].addr &&
 		    place->addr - segments[i].addr < segments[i].filesz)

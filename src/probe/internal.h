@@ -18,8 +18,16 @@ void plan_find_type(struct runtime *rt, const struct map_code *code, struct plan
 #define HEADER(field) (b->how->table + offsetof(struct records_header, field))
 #define LINE(field) ((int32_t)offsetof(struct record, field))
 
+/* The first part of the stub of a failing check, while stubs are built. */
+struct stub_head {
+	uint32_t start, end;
+	size_t jump; /* to the rest, as emit_land takes it */
+};
+
 struct builder {
 	const struct plan *plan;
+	struct stub_head
+		*heads; /* of the plan's sites, by their index; empty before they are written */
 	const struct stubs_options *how;
 	struct emit e;
 };
@@ -46,6 +54,16 @@ void stub_hold(struct builder *b, const struct plan_site *site);
  * registers but rsi are lost. */
 void stub_show_held(struct builder *b, const struct plan_site *site);
 void stub_hide_held(struct builder *b);
+/* Whether the site's stub is that of a failing check. */
+bool stub_is_checked(const struct plan_site *site);
+/* Where the stub begins that the branch of a failing check, at an address of the executable, leads to;
+ * false where it leads to none. */
+bool stub_check_at(const struct builder *b, uint64_t branch, uint64_t *ret);
+/* Writes the first parts of the stubs of failing checks that are near a PLAN_SET, such that its stub, which is
+ * to follow, begins in the same cache line. */
+void stub_heads_near(struct builder *b, const struct plan_site *set);
+/* The stub of a failing check; of its first part the rest of it, or all where there is none yet. */
+void stub_checked(struct builder *b, const struct plan_site *site, struct stub_info *info);
 /* The stub of an entry check, from its first instruction up to the one that stands behind the check's. */
 void stub_entry(struct builder *b, const struct plan_site *site, struct stub_info *info);
 

@@ -126,14 +126,12 @@ static enum status place_stubs(struct process *process, uint64_t insn, const str
 static enum status check_recorder(struct process *process, const uint8_t jump[PLAN_PATCH_SIZE],
 				  uint64_t addr, struct error *err)
 {
-	int32_t distance;
+	uint64_t to;
 	struct records_header header;
-	memcpy(&distance, jump + 1, sizeof(distance));
-	uint64_t to = addr + PLAN_PATCH_SIZE + (uint64_t)(int64_t)distance;
+	bool leads = patch_target(jump, addr, &to);
 	/* the stubs begin at a multiple of ALIGN, and the table behind them */
 	uint64_t table = to / ALIGN * ALIGN + STUBS_SIZE_MAX;
-	if ((jump[0] != 0xe9 && jump[0] != 0xe8) ||
-	    process_read(process, table, &header, sizeof(header), NULL) != OK ||
+	if (!leads || process_read(process, table, &header, sizeof(header), NULL) != OK ||
 	    memcmp(header.magic, RECORDS_MAGIC, RECORDS_MAGIC_SIZE) != 0)
 		return error_at(err, ERROR_MISMATCH, addr,
 				"the code at 0x%" PRIx64

@@ -169,29 +169,54 @@ static bool leads_to(const struct map_code *code, uint64_t start, uint64_t fatal
 	return start == fatal;
 }
 
+/* Whether the branch has a distance of four bytes. */
+static bool is_long_branch(const struct map_code *code, const struct insn *branch)
+{
+	const uint8_t *bytes = code->bytes + (branch->addr - code->function.entry);
+	/* 0f 80 to 0f 8f: Intel SDM volume 2, Jcc */
+	return branch->length == 1 + PLAN_PATCH_SIZE && bytes[0] == 0x0f && bytes[1] >> 4 == 8;
+}
+
+static enum status plan_branch(const struct map_code *code, const struct flag_site *check,
+			       const struct insn *branch, struct plan *plan, struct error *err)
+{
+	struct plan_site site = {
+		.kind = PLAN_BRANCH,
+		.addr = branch->addr + 1,
+		.end = branch->target,
+		.map_reg = check->map_reg,
+		.temp_reg = INSN_NO_REG,
+		.function = code->function.name,
+	};
+	memcpy(site.original, code->bytes + (site.addr - code->function.entry), PLAN_PATCH_SIZE);
+	return ARRAY_PUSH(plan->list, plan->count, plan->cap, site) ? OK : error_nomem(err);
+}
+
 /* Plans to keep the map of a failing check, where the code is of the form that is known; where it is
  * not, the map has to be found otherwise. */
 static enum status plan_checked(const struct map_code *code, const struct flag_site *check,
 				struct plan *plan, struct error *err)
 {
 	enum { STEPS_MAX = 4 };
-	struct insn insn;
+	struct insn insn, branch = {0};
 	uint64_t at = check->end, start = 0;
 	if (!check->fatal || check->map_reg >= AMD64_RIP || check->map_reg == AMD64_RSP)
 		return OK;
 	for (int i = 0; i < STEPS_MAX && !start; i++) {
-		if (!decode_at(code, at, &insn) || (insn.writes >> check->map_reg & 1))
+		if (!decode_at(code, at, &branch) || (branch.writes >> check->map_reg & 1))
 			return OK;
-		at += insn.length;
-		if (insn.flow == INSN_BRANCH)
-			start = leads_to(code, at, check->fatal) ? at : insn.target;
-		else if (insn.flow != INSN_NEXT)
+		at += branch.length;
+		if (branch.flow == INSN_BRANCH)
+			start = leads_to(code, at, check->fatal) ? at : branch.target;
+		else if (branch.flow != INSN_NEXT)
 			return OK;
 	}
 	if (!start || !leads_to(code, start, check->fatal) || !decode_at(code, start, &insn) ||
 	    insn.op != INSN_LEA || insn.length < PLAN_PATCH_SIZE ||
 	    insn.mem[insn.src[0].mem].base != INSN_PC || insn.dst.kind != INSN_REG)
 		return OK;
+	if (start != at && is_long_branch(code, &branch))
+		return plan_branch(code, check, &branch, plan, err);
 	struct plan_site site = {
 		.kind = PLAN_CHECKED,
 		.addr = start,
@@ -245,6 +270,47 @@ static enum status plan_function(struct runtime *rt, const struct map_code *code
 	plan->sets += sets;
 	plan->clears += clears;
 	return OK;
+}
+
+/* What the runtime has map functions of their own for: "fast64" of runtime.mapaccess1_fast64; "" of those
+ * for keys of all kinds. */
+static const char *key_kind(const char *function)
+{
+	const char *fast = strstr(function, "_fast");
+	return fast ? fast + 1 : "";
+}
+
+/* How near the writer of set is to the function of a check: 0 where it is not. */
+static unsigned nearness(const struct plan_site *set, const struct plan_site *check)
+{
+	const char *kind = key_kind(check->function);
+	if (strcmp(set->function, check->function) == 0)
+		return 3;
+	if (strncmp(set->function, "runtime.mapassign", 17) != 0)
+		return 0;
+	if (strcmp(key_kind(set->function), kind) == 0)
+		return 2;
+	/* fast64 reads what fast64ptr writes */
+	return kind[0] && strncmp(key_kind(set->function), kind, strlen(kind)) == 0;
+}
+
+/* Fills in what of each failing check's way is known only from all sites together. */
+static void find_near(struct plan *plan)
+{
+	for (size_t i = 0; i < plan->count; i++) {
+		struct plan_site *check = &plan->list[i];
+		unsigned best = 0;
+		if (check->kind != PLAN_CHECKED && check->kind != PLAN_BRANCH)
+			continue;
+		for (size_t k = 0; k < plan->count; k++) {
+			const struct plan_site *set = &plan->list[k];
+			if (set->kind != PLAN_SET || nearness(set, check) <= best)
+				continue;
+			best = nearness(set, check);
+			check->near = set->addr;
+		}
+		check->reads = best < 3;
+	}
 }
 
 static int by_address(const void *a, const void *b)
@@ -347,6 +413,7 @@ enum status plan_make(struct runtime *rt, struct plan *ret, struct error *err)
 		return FAILED;
 	}
 	qsort(plan.list, plan.count, sizeof(*plan.list), by_address);
+	find_near(&plan);
 	*ret = plan;
 	return OK;
 }

@@ -16,8 +16,9 @@
  *
  *	lea message(%rip),%rax ; mov $length,%ebx ; call fatal
  *
- * The lea becomes a jump to a stub that keeps M, which the next instruction may overwrite; of the call
- * the four bytes of its distance change, so that it calls a stub which goes on to fatal.
+ * The lea becomes a jump to a stub that keeps M, which the next instruction may overwrite; where a branch
+ * with a distance of four bytes leads to it, that branch leads to the stub instead. Of the call the four
+ * bytes of its distance change, so that it calls a stub which goes on to fatal.
  *
  * The entry check, at which each map function dies when the flag is set, is planned for only where it is
  * asked for:
@@ -35,7 +36,7 @@
 #include "base/error.h"
 #include "go/runtime.h"
 
-enum plan_kind { PLAN_SET, PLAN_CLEAR, PLAN_CHECKED, PLAN_FATAL, PLAN_ENTRY };
+enum plan_kind { PLAN_SET, PLAN_CLEAR, PLAN_CHECKED, PLAN_BRANCH, PLAN_FATAL, PLAN_ENTRY };
 
 /* The type that a map function works on is an argument; it may be gone by the time that the flag is set. */
 enum plan_type_place {
@@ -51,9 +52,12 @@ enum { PLAN_RUN_MAX = 24, PLAN_PATCH_SIZE = 5 };
 
 struct plan_site {
 	enum plan_kind kind;
-	uint64_t addr; /* first byte that changes; PLAN_FATAL: the call instruction */
-	uint64_t end; /* behind the run, where the stub goes back to */
-	uint8_t original[PLAN_RUN_MAX]; /* the bytes from addr to end */
+	uint64_t addr; /* first byte that changes; PLAN_FATAL: the call instruction; PLAN_BRANCH:
+			  the second byte of the branch */
+	uint64_t
+		end; /* behind the run, where the stub goes back to; PLAN_BRANCH: where the branch leads */
+	uint8_t original
+		[PLAN_RUN_MAX]; /* the bytes from addr to end; PLAN_BRANCH: the last five of the branch */
 	uint8_t map_reg; /* DWARF numbers */
 	uint8_t temp_reg; /* t; PLAN_CHECKED: the register of the lea */
 	enum plan_type_place
@@ -64,7 +68,10 @@ struct plan_site {
 			    PLAN_ENTRY: where the branch at branch leads */
 	uint64_t branch; /* PLAN_ENTRY: the branch that the run ends with; 0: it has none */
 	bool branch_if_zero; /* that it is a jz, else a jnz */
-	bool reads; /* PLAN_ENTRY: of a function that does not set the flag */
+	bool reads; /* PLAN_CHECKED, PLAN_BRANCH, PLAN_ENTRY: of a function that does not set the flag */
+	/* PLAN_CHECKED, PLAN_BRANCH: the PLAN_SET whose stub is the likeliest to be in the processor's cache when the check
+	 * fails: of the same function, else of one that writes maps of such keys; 0: none is known */
+	uint64_t near;
 	uint64_t interior; /* an instruction that starts inside the changed bytes; 0: none */
 	const char *function; /* lives as long as the runtime that the plan was made from */
 };

@@ -139,6 +139,7 @@ static void note_read(struct builder *b, const struct plan_site *site)
 void stub_entry(struct builder *b, const struct plan_site *site, struct stub_info *info)
 {
 	struct emit *e = &b->e;
+	uint64_t checked;
 	size_t length = (site->branch ? site->branch : site->end) - site->addr;
 	if (b->how->meets) {
 		size_t alone = meet_if_held(b, site);
@@ -157,6 +158,8 @@ void stub_entry(struct builder *b, const struct plan_site *site, struct stub_inf
 		return;
 	/* a thread that stands at the branch stands at the program's */
 	info->moved_end++;
-	emit_branch_back(e, site->branch_if_zero ? EMIT_EQUAL : EMIT_NOT_EQUAL,
-			 site->callee + b->how->bias);
+	uint64_t target = site->callee + b->how->bias;
+	if (stub_check_at(b, site->branch, &checked))
+		target = checked;
+	emit_branch_back(e, site->branch_if_zero ? EMIT_EQUAL : EMIT_NOT_EQUAL, target);
 }

@@ -490,23 +490,16 @@ static void emit_clear(struct builder *b, const struct plan_site *site, struct s
 	emit_test32(e, site->temp_reg);
 }
 
-/* Sets header.frozen; returns the jump of those that find it set. Changes rax and one. */
-static size_t emit_freeze(struct builder *b, unsigned one)
-{
-	struct emit *e = &b->e;
-	emit_zero(e, AMD64_RAX);
-	emit_move_imm32(e, one, 1);
-	emit_lock_cmpxchg32_at(e, HEADER(frozen), one);
-	return emit_branch(e, EMIT_NOT_EQUAL);
-}
-
 /* Called in the place of a fatal function: freezes the table where that was not done on the way here, tells
  * who waits for it, and goes on to fatal as if nothing had been. */
 static void emit_fatal(struct builder *b, uint64_t callee)
 {
 	struct emit *e = &b->e;
 	stub_push_saved(e);
-	size_t frozen = emit_freeze(b, AMD64_RCX);
+	emit_move_imm32(e, AMD64_RCX, 1);
+	emit_xchg32_at(e, HEADER(frozen), AMD64_RCX);
+	emit_test32(e, AMD64_RCX);
+	size_t frozen = emit_branch(e, EMIT_NOT_EQUAL);
 	emit_rdtsc(e);
 	emit_store_at(e, HEADER(frozen_at), AMD64_RAX);
 	size_t first = emit_jump(e);
@@ -541,47 +534,26 @@ static void emit_fatal(struct builder *b, uint64_t callee)
 	stub_pop_saved(e);
 }
 
-/* On the way from a failing check to fatal, as near to the check as can be: the first that comes here freezes
- * the table and says who it is and which map it looked at. Then what the lea that stood there did. */
-static void emit_checked(struct builder *b, const struct plan_site *site, struct stub_info *info)
-{
-	struct emit *e = &b->e;
-	unsigned time = site->map_reg == AMD64_RCX ? AMD64_RSI : AMD64_RCX;
-	unsigned map = site->map_reg;
-	emit_push(e, time);
-	emit_push(e, AMD64_RAX);
-	emit_push(e, AMD64_RDX);
-	emit_lfence(e); /* the check has read the flag before this time */
-	emit_rdtsc(e);
-	emit_move(e, time, AMD64_RAX);
-	size_t second = emit_freeze(b, AMD64_RDX);
-	emit_store_at(e, HEADER(frozen_at), time);
-	if (map == AMD64_RAX || map == AMD64_RDX) {
-		emit_load(e, AMD64_RAX, AMD64_RSP, map == AMD64_RAX ? 8 : 0);
-		map = AMD64_RAX;
-	}
-	if (map != INSN_NO_REG)
-		emit_store_at(e, HEADER(checked_map), map);
-	emit_store_at(e, HEADER(checked_g), AMD64_R14);
-	emit_land(e, second);
-	emit_pop(e, AMD64_RDX);
-	emit_pop(e, AMD64_RAX);
-	emit_pop(e, time);
-	info->moved = (uint32_t)e->len;
-	emit_lea_at(e, site->temp_reg, site->callee + b->how->bias);
-	info->moved_end = (uint32_t)e->len;
-}
-
-/* A jump or call from addr to the stub that begins at to. */
+/* A jump, call or branch from addr to the stub that begins at to. */
 static void make_patch(const struct plan_site *site, uint64_t bias, uint64_t to, struct patch *ret)
 {
 	int32_t distance = (int32_t)(to - (site->addr + bias + PLAN_PATCH_SIZE));
 	*ret = (struct patch){.addr = site->addr + bias,
 			      .interior = site->interior ? site->interior + bias : 0};
 	memcpy(ret->old, site->original, PLAN_PATCH_SIZE);
-	/* jmp rel32, call rel32 */
-	ret->new[0] = site->kind == PLAN_FATAL ? 0xe8 : 0xe9;
+	/* jmp rel32, call rel32, the condition of 0f 8x rel32 */
+	ret->new[0] = site->kind == PLAN_FATAL	  ? 0xe8
+		      : site->kind == PLAN_BRANCH ? site->original[0]
+						  : 0xe9;
 	memcpy(ret->new + 1, &distance, 4);
+}
+
+bool patch_target(const uint8_t bytes[PLAN_PATCH_SIZE], uint64_t addr, uint64_t *ret)
+{
+	int32_t distance;
+	memcpy(&distance, bytes + 1, sizeof(distance));
+	*ret = addr + PLAN_PATCH_SIZE + (uint64_t)(int64_t)distance;
+	return bytes[0] == 0xe9 || bytes[0] == 0xe8 || bytes[0] >> 4 == 8;
 }
 
 static bool within_reach(uint64_t a, uint64_t b)
@@ -599,17 +571,23 @@ static uint64_t stub_of(struct builder *b, const struct plan_site *site, struct 
 		if (index->list[i].moved == index->list[i].moved_end &&
 		    index->list[i].site == site->callee + bias - e->addr)
 			return e->addr + index->list[i].start;
+	if (site->kind == PLAN_SET)
+		stub_heads_near(b, site);
+	/* who runs a branch's stub stands where that leads */
+	uint64_t place = site->kind == PLAN_FATAL    ? site->callee
+			 : site->kind == PLAN_BRANCH ? site->end
+						     : site->addr;
 	struct stub_info info = {
 		.start = (uint32_t)e->len,
-		.site = (site->kind == PLAN_FATAL ? site->callee : site->addr) + bias - e->addr,
+		.site = place + bias - e->addr,
 		.back = (site->kind == PLAN_FATAL ? site->callee : site->end) + bias - e->addr,
 	};
 	if (site->kind == PLAN_SET) {
 		emit_set(b, site, &info);
 	} else if (site->kind == PLAN_CLEAR) {
 		emit_clear(b, site, &info);
-	} else if (site->kind == PLAN_CHECKED) {
-		emit_checked(b, site, &info);
+	} else if (stub_is_checked(site)) {
+		stub_checked(b, site, &info);
 	} else if (site->kind == PLAN_ENTRY) {
 		stub_entry(b, site, &info);
 	} else {
@@ -619,7 +597,22 @@ static uint64_t stub_of(struct builder *b, const struct plan_site *site, struct 
 	emit_jump_to(e, e->addr + info.back);
 	info.end = (uint32_t)e->len;
 	index->list[index->count++] = info;
-	return e->addr + info.start;
+	return e->addr + (info.head_end > info.head ? info.head : info.start);
+}
+
+/* Writes all stubs and patches: first those that others lie near, or lead to. */
+static void make_all(struct builder *b, struct stubs_index *index, struct patch *patches)
+{
+	const struct plan *plan = b->plan;
+	static const enum plan_kind order[] = {PLAN_SET,   PLAN_CHECKED, PLAN_BRANCH,
+					       PLAN_CLEAR, PLAN_FATAL,	 PLAN_ENTRY};
+	for (size_t k = 0; k < sizeof(order) / sizeof(order[0]); k++)
+		for (size_t i = 0; i < plan->count; i++) {
+			const struct plan_site *site = &plan->list[i];
+			if (site->kind == order[k])
+				make_patch(site, b->how->bias, stub_of(b, site, index),
+					   &patches[i]);
+		}
 }
 
 enum status stubs_build(const struct plan *plan, const struct stubs_options *options,
@@ -636,7 +629,8 @@ enum status stubs_build(const struct plan *plan, const struct stubs_options *opt
 	    !within_reach(options->addr, options->table + size))
 		return error_set(err, ERROR_LIMIT,
 				 "the recorder's code is out of the program's reach");
-	if (!(stubs.bytes = calloc(1, STUBS_SIZE_MAX)) ||
+	AUTO_FREE struct stub_head *heads = calloc(plan->count, sizeof(*heads));
+	if (!heads || !(stubs.bytes = calloc(1, STUBS_SIZE_MAX)) ||
 	    !(stubs.patches = calloc(plan->count, sizeof(*stubs.patches)))) {
 		stubs_done(&stubs);
 		return error_nomem(err);
@@ -646,10 +640,10 @@ enum status stubs_build(const struct plan *plan, const struct stubs_options *opt
 			    .len = index_size,
 			    .cap = STUBS_SIZE_MAX,
 			    .addr = options->addr};
-	for (size_t i = 0; i < plan->count; i++) {
-		uint64_t to = stub_of(&b, &plan->list[i], index);
-		make_patch(&plan->list[i], options->bias, to, &stubs.patches[stubs.patch_count++]);
-	}
+	b.heads = heads;
+	make_all(&b, index, stubs.patches);
+	stubs.patch_count = plan->count;
+	index->version = STUBS_VERSION;
 	if (b.e.failed) {
 		stubs_done(&stubs);
 		return error_set(err, ERROR_LIMIT, "the recorder's code does not fit");
@@ -682,30 +676,54 @@ static int stack_move(const uint8_t *code, const struct insn *insn, unsigned *re
 /* What a stub has pushed at one place; it never has more on the stack. */
 enum { PUSHED_MAX = 16 };
 
+/* The registers that are on the stack, the last one on top. */
+struct pushed {
+	unsigned list[PUSHED_MAX], count;
+};
+
+/* Follows the stub's code from one place to another. Each is written so that in the order of its bytes, too,
+ * pushes and pops match. */
+static bool follow_pushes(const uint8_t *stubs, uint64_t addr, uint64_t from, uint64_t to,
+			  uint64_t end, struct pushed *pushed)
+{
+	unsigned reg;
+	struct insn insn;
+	for (uint64_t at = from; at < to; at += insn.length) {
+		if (!insn_decode_flow(ARCH_AMD64, stubs + at, end - at, addr + at, &insn))
+			return false;
+		int move = stack_move(stubs + at, &insn, &reg);
+		if (move > 0 && pushed->count == PUSHED_MAX)
+			return false;
+		if (move > 0)
+			pushed->list[pushed->count++] = reg;
+		if (move < 0 && pushed->count-- == 0)
+			return false;
+	}
+	return true;
+}
+
+/* Whether the offset pc lies in the stub. */
+static bool is_in(const struct stub_info *info, uint64_t pc)
+{
+	return (pc >= info->start && pc < info->end) || (pc >= info->head && pc < info->head_end);
+}
+
 static bool settle_in(const uint8_t *stubs, uint64_t addr, const struct stub_info *info,
 		      bool (*read)(void *context, uint64_t addr, uint64_t *ret), void *context,
 		      struct regs *regs)
 {
-	unsigned pushed[PUSHED_MAX], depth = 0, reg;
 	uint64_t pc = regs->pc - addr;
-	/* Each stub is written so that in the order of its bytes, too, pushes and pops match. */
-	for (uint64_t at = info->start; at < pc;) {
-		struct insn insn;
-		if (!insn_decode_flow(ARCH_AMD64, stubs + at, info->end - at, addr + at, &insn))
-			return false;
-		int move = stack_move(stubs + at, &insn, &reg);
-		if (move > 0 && depth == PUSHED_MAX)
-			return false;
-		if (move > 0)
-			pushed[depth++] = reg;
-		if (move < 0 && depth-- == 0)
-			return false;
-		at += insn.length;
-	}
+	bool in_head = pc < info->start;
+	struct pushed pushed = {.count = 0};
+	if (!follow_pushes(stubs, addr, info->head, in_head ? pc : info->head_end, info->head_end,
+			   &pushed) ||
+	    (!in_head && !follow_pushes(stubs, addr, info->start, pc, info->end, &pushed)))
+		return false;
+	unsigned depth = pushed.count;
 	struct regs settled = *regs;
 	/* the first push of a register has what the program had in it */
 	for (unsigned i = depth; i-- > 0;)
-		if (!read(context, regs->sp + 8 * (depth - 1 - i), &settled.r[pushed[i]]))
+		if (!read(context, regs->sp + 8 * (depth - 1 - i), &settled.r[pushed.list[i]]))
 			return false;
 	settled.sp = settled.r[AMD64_RSP] = regs->sp + 8 * depth;
 	settled.fp = settled.r[AMD64_RBP];
@@ -728,14 +746,15 @@ bool stubs_settle(const uint8_t *stubs, size_t n, uint64_t addr,
 	if (n < sizeof(index) || regs->pc < addr || regs->pc - addr >= n)
 		return false;
 	memcpy(&index, stubs, sizeof(index));
-	if (index.count > (n - sizeof(index)) / sizeof(struct stub_info))
+	if (index.version != STUBS_VERSION ||
+	    index.count > (n - sizeof(index)) / sizeof(struct stub_info))
 		return false;
 	for (size_t i = 0; i < index.count; i++) {
 		struct stub_info info;
 		memcpy(&info, stubs + sizeof(index) + i * sizeof(info), sizeof(info));
-		if (info.start <= info.moved && info.moved <= info.moved_end &&
-		    info.moved_end <= info.end && info.end <= n && regs->pc - addr >= info.start &&
-		    regs->pc - addr < info.end)
+		if (info.head <= info.head_end && info.head_end <= info.start &&
+		    info.start <= info.moved && info.moved <= info.moved_end &&
+		    info.moved_end <= info.end && info.end <= n && is_in(&info, regs->pc - addr))
 			return settle_in(stubs, addr, &info, read, context, regs);
 	}
 	return false;

@@ -23,6 +23,10 @@ struct patch {
 	uint8_t old[PLAN_PATCH_SIZE], new[PLAN_PATCH_SIZE];
 };
 
+/* Where the bytes at addr, in the place of a patch, lead to: a jump, a call, or a branch behind its first byte.
+ * false where they are none of those. */
+bool patch_target(const uint8_t bytes[PLAN_PATCH_SIZE], uint64_t addr, uint64_t *ret);
+
 struct stubs_options {
 	uint64_t bias; /* added to the plan's addresses */
 	uint64_t addr; /* where the stubs will lie */
@@ -41,15 +45,20 @@ struct stubs_options {
  * would stand without it. All count from the start of the stubs, wherever those lie. */
 struct stub_info {
 	uint32_t start, end;
+	uint32_t head,
+		head_end; /* what comes before start, when it lies elsewhere before it; else empty */
 	uint32_t moved, moved_end; /* the original instructions in it; empty for fatal */
 	uint64_t site; /* where the first of them comes from; fatal: fatal itself */
 	uint64_t back; /* where control goes behind them */
 };
 
 struct stubs_index {
-	uint32_t count, pad;
+	uint32_t count;
+	uint32_t version; /* STUBS_VERSION: of this description */
 	struct stub_info list[];
 };
+
+enum { STUBS_VERSION = 1 };
 
 /* No program has more: 20 to 60 stubs of at most 2 KB. */
 enum { STUBS_SIZE_MAX = 256 << 10 };

@@ -10,7 +10,7 @@
 
 int main(int argc, char **argv)
 {
-	static const char *const kinds[] = {"set", "clear", "checked", "fatal", "entry"};
+	static const char *const kinds[] = {"set", "clear", "checked", "branch", "fatal", "entry"};
 	struct notes notes = NOTES_INIT;
 	struct target_options how = {0};
 	AUTO_TARGET struct target *target = NULL;
@@ -36,8 +36,9 @@ int main(int argc, char **argv)
 			snprintf(type, sizeof(type), " type at rbp%+d", site->type_slot);
 		printf("%s %s+0x%llx %llu %u %u%s%s\n", kinds[site->kind], known ? fn.name : "?",
 		       (unsigned long long)(site->addr - fn.entry),
-		       (unsigned long long)(site->end - site->addr), site->map_reg, site->temp_reg,
-		       site->interior ? " interior" : "", type);
+		       (unsigned long long)(site->kind == PLAN_BRANCH ? PLAN_PATCH_SIZE
+								      : site->end - site->addr),
+		       site->map_reg, site->temp_reg, site->interior ? " interior" : "", type);
 	}
 	printf("%zu sets, %zu clears, %zu fatals\n", plan.sets, plan.clears, plan.fatals);
 	plan_done(&plan);
