@@ -1,13 +1,13 @@
 /* gomap by its typed interface, at the level of detection that the build sets; with
- * PEER_SMALL_PAGES without huge pages. */
+ * PEER_HUGE_PAGES with huge pages. */
 #include "gomap.h"
 
 GOMAP_DEFINE_INT(words, uint64_t, uint64_t)
 
 typedef struct words *peer_map;
 
-#ifdef PEER_SMALL_PAGES
-#define PEER_NAME "gomap-small"
+#ifdef PEER_HUGE_PAGES
+#define PEER_NAME "gomap-huge"
 #elif GOMAP_DETECT == GOMAP_DETECT_EXACT
 #define PEER_NAME "gomap"
 #elif GOMAP_DETECT == GOMAP_DETECT_GO
@@ -18,8 +18,8 @@ typedef struct words *peer_map;
 
 static PEER_INLINE peer_map peer_new(void)
 {
-#ifdef PEER_SMALL_PAGES
-	return (peer_map)gomap_new(&words_type, 0, &gomap_small_pages);
+#ifdef PEER_HUGE_PAGES
+	return (peer_map)gomap_new(&words_type, 0, &gomap_huge_pages);
 #else
 	return words_new(0);
 #endif

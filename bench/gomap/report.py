@@ -103,7 +103,7 @@ def main():
             [(title, [(p, best[row, size, p]) for p in peers if (row, size, p) in best]) for row, title in ROWS.items()])
     if huge:
         text.extend(["", f"{n:,} random 64-bit keys, huge pages for all (GLIBC_TUNABLES=glibc.malloc.hugetlb=1):", "",
-                     *table("peer", list(ROWS), ["gomap", *huge], lambda row, peer: best.get((row, n, peer)))])
+                     *table("peer", list(ROWS), ["gomap-huge", *huge], lambda row, peer: best.get((row, n, peer)))])
     cases = {f"{t} thread{'s' * (t > 1)}, {w} % writes": (t, w) for t, w in sorted({key[:2] for key in shared})}
     add("shared", "Maps that threads share, million operations a second",
         table("peer", list(cases), shared_peers, lambda case, peer: shared.get((*cases[case], peer))),

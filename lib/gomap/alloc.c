@@ -5,12 +5,13 @@
  * not reached yet, and what is evacuated can go back before the rest (release): no single insert
  * has to zero or to free a large array.
  *
- * From HUGE_FROM bytes on an array lies at a multiple of HUGE_PAGE, and the kernel is asked for huge
+ * With gomap_huge_pages an array from HUGE_FROM bytes on lies at a multiple of HUGE_PAGE, and the kernel is asked for huge
  * pages (madvise(2), MADV_HUGEPAGE; it gives them where transparent_hugepage/enabled is madvise or
  * always). The fault of one zeroes 2 MB, which takes some 90 us, where 512 faults of small pages take
  * 700 us. Growth writes all over a new array, so these would be several faults in the first inserts:
  * the array is made some inserts before it is needed, and its huge pages are brought in one by one
- * (table.c: table_due).
+ * (table.c: table_due). It is not the default: where a virtual machine's host has taken back what was free,
+ * such a fault makes it find 512 pages, and takes 5 to 20 ms.
  */
 #include "internal.h"
 
@@ -52,7 +53,7 @@ static void *map_huge_pages(size_t size)
 
 size_t huge_pages_of(const struct gomap *m, size_t size)
 {
-	bool ours = m->allocator.alloc == gomap_default_allocator.alloc;
+	bool ours = m->allocator.alloc == gomap_huge_pages.alloc;
 	return ours && size >= HUGE_FROM ? size / HUGE_PAGE : 0;
 }
 
@@ -79,15 +80,15 @@ static void *alloc_small(size_t size)
 	return memset(p, 0, rounded);
 }
 
-static void *alloc_of_small_pages(void *ctx, size_t size)
+static void *default_alloc(void *ctx, size_t size)
 {
 	(void)ctx;
 	return size >= MAP_FROM ? map_pages(size) : alloc_small(size);
 }
 
-static void *default_alloc(void *ctx, size_t size)
+static void *alloc_of_huge_pages(void *ctx, size_t size)
 {
-	return size >= HUGE_FROM ? map_huge_pages(size) : alloc_of_small_pages(ctx, size);
+	return size >= HUGE_FROM ? map_huge_pages(size) : default_alloc(ctx, size);
 }
 
 static void default_free(void *ctx, void *p, size_t size)
@@ -110,5 +111,5 @@ static void default_release(void *ctx, void *p, size_t size)
 
 const struct gomap_allocator gomap_default_allocator = {default_alloc, default_free,
 							default_release, NULL};
-const struct gomap_allocator gomap_small_pages = {alloc_of_small_pages, default_free,
-						  default_release, NULL};
+const struct gomap_allocator gomap_huge_pages = {alloc_of_huge_pages, default_free, default_release,
+						 NULL};

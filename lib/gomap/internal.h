@@ -41,7 +41,7 @@ struct gomap_extra {
  * back at once: less is zeroed by the insert that needs it, and trimmed by free when it likes. */
 enum { MAP_FROM = 64 << 10 };
 
-/* From so many bytes on it asks for huge pages: of less, too much would be zeroed that is never used. Other
+/* From so many bytes on gomap_huge_pages asks for them: of less, too much would be zeroed that is never used. Other
  * sizes of huge pages are not made use of (512 MB, on arm64 with pages of 64 KB). */
 enum { HUGE_PAGE = 2 << 20, HUGE_FROM = 2 * HUGE_PAGE };
 
@@ -66,8 +66,8 @@ static inline size_t release_step(const struct gomap_table *table)
 /* alloc.c */
 extern const struct gomap_allocator gomap_default_allocator HIDDEN;
 
-/* How many huge pages an array of so many bytes of m begins with, where the kernel gives them. 0 with a
- * caller's allocator: what that does is its own affair. */
+/* How many huge pages an array of so many bytes of m begins with, where the kernel gives them. 0 with any
+ * allocator but gomap_huge_pages. */
 HIDDEN size_t huge_pages_of(const struct gomap *m, size_t size);
 /* Brings in the huge page at p, whose bytes are still zero. */
 HIDDEN void huge_page_fetch(char *p);

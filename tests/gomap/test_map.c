@@ -253,10 +253,8 @@ static void deletion_alone_does_not_keep_chains_long(void **state)
 	ints_free(m);
 }
 
-static void a_large_map_gives_back_what_it_has_evacuated(void **state)
+static void fill_a_large_map(struct ints *m)
 {
-	(void)state;
-	struct ints *m = ints_new(0);
 	enum { N = 1500000 }; /* arrays of 20 and 40 MB: mapped, and released while growing */
 	for (uint64_t i = 0; i < N; ++i)
 		assert_true(ints_put(m, i * 3, i));
@@ -279,6 +277,13 @@ static void a_large_map_gives_back_what_it_has_evacuated(void **state)
 	ints_free(m);
 }
 
+static void a_large_map_gives_back_what_it_has_evacuated(void **state)
+{
+	(void)state;
+	fill_a_large_map(ints_new(0));
+	fill_a_large_map((struct ints *)gomap_new(&ints_type, 0, &gomap_huge_pages));
+}
+
 /* Whether the mapping that holds p has been marked for huge pages (proc(5), VmFlags hg). */
 static bool marked_huge(const void *p)
 {
@@ -297,31 +302,36 @@ static bool marked_huge(const void *p)
 	return marked;
 }
 
-static void large_arrays_ask_for_huge_pages_unless_told_not_to(void **state)
+static struct ints *ints_of_huge_pages(size_t hint)
+{
+	return (struct ints *)gomap_new(&ints_type, hint, &gomap_huge_pages);
+}
+
+static void only_large_arrays_of_gomap_huge_pages_ask_for_them(void **state)
 {
 	(void)state;
 	if (access("/sys/kernel/mm/transparent_hugepage/enabled", R_OK) != 0) {
 		print_message("this kernel has no huge pages\n");
 		skip();
 	}
-	struct gomap *large = gomap_new(&ints_type, 200000, NULL);
-	struct gomap *small = gomap_new(&ints_type, 50000, NULL);
-	struct gomap *told = gomap_new(&ints_type, 200000, &gomap_small_pages);
-	assert_true(large && small && told);
+	struct gomap *large = gomap_new(&ints_type, 200000, &gomap_huge_pages);
+	struct gomap *small = gomap_new(&ints_type, 50000, &gomap_huge_pages);
+	struct gomap *plain = gomap_new(&ints_type, 200000, NULL);
+	assert_true(large && small && plain);
 	assert_true(marked_huge(large->buckets));
 	assert_int_equal((uintptr_t)large->buckets % (2 << 20), 0);
 	assert_false(marked_huge(small->buckets));
-	assert_false(marked_huge(told->buckets));
+	assert_false(marked_huge(plain->buckets));
 	gomap_free(large);
 	gomap_free(small);
-	gomap_free(told);
+	gomap_free(plain);
 }
 
 /* Its array is made before: the map begins to use it no earlier for that. */
 static void a_large_map_doubles_at_gos_load(void **state)
 {
 	(void)state;
-	struct ints *m = ints_new(0);
+	struct ints *m = ints_of_huge_pages(0);
 	struct gomap *h = ints_map(m);
 	unsigned doubled = 0;
 	for (uint64_t i = 0; i < 500000; ++i) {
@@ -351,10 +361,10 @@ static void an_array_that_waits_for_growth_goes_with_the_map_and_its_content(voi
 {
 	enum { FULL = 13 << 14, ROUNDS = 16, MOST = 40 << 20 }; /* the next array has 10 MB */
 	(void)state;
-	struct ints *kept = ints_new(FULL);
+	struct ints *kept = ints_of_huge_pages(FULL);
 	size_t before = mapped_bytes();
 	for (unsigned round = 0; round < ROUNDS; ++round) {
-		struct ints *m = round % 2 ? ints_new(FULL) : kept;
+		struct ints *m = round % 2 ? ints_of_huge_pages(FULL) : kept;
 		for (uint64_t i = 0; i < FULL; ++i)
 			assert_true(ints_put(m, i, i));
 		assert_int_equal(ints_map(m)->B, 15);
@@ -372,12 +382,12 @@ static void a_large_map_of_long_chains_grows_to_its_own_size(void **state)
 {
 	enum { N = 150000, SOON = 8 }; /* inserts: more than its array has huge pages */
 	(void)state;
-	struct ints *m = ints_new(N);
+	struct ints *m = ints_of_huge_pages(N);
 	struct gomap *h = ints_map(m);
 	for (uint64_t i = 0; i < N; ++i)
 		assert_true(ints_put(m, i, i));
 	uint8_t B = h->B;
-	h->noverflow = UINT16_MAX; /* as after long coming and going */
+	h->noverflow = 1 << 15; /* what Go tolerates, as after long coming and going */
 	h->room = 0;
 	uint64_t n = N;
 	while (!h->oldbuckets && n < N + SOON) {
@@ -591,7 +601,7 @@ int main(void)
 		cmocka_unit_test(a_write_evacuates_two_buckets_at_most),
 		cmocka_unit_test(deletion_alone_does_not_keep_chains_long),
 		cmocka_unit_test(a_large_map_gives_back_what_it_has_evacuated),
-		cmocka_unit_test(large_arrays_ask_for_huge_pages_unless_told_not_to),
+		cmocka_unit_test(only_large_arrays_of_gomap_huge_pages_ask_for_them),
 		cmocka_unit_test(a_large_map_doubles_at_gos_load),
 		cmocka_unit_test(an_array_that_waits_for_growth_goes_with_the_map_and_its_content),
 		cmocka_unit_test(a_large_map_of_long_chains_grows_to_its_own_size),
