@@ -474,10 +474,11 @@ static bool has_exited(struct recorder *rec)
 {
 	if (rec->exited)
 		return true;
-	if (rec->is_child)
-		rec->exited = waitpid(rec->pid, &rec->status, WNOHANG) == rec->pid;
-	else
-		rec->exited = process_has_exited(rec->pid);
+	if (!rec->is_child)
+		return rec->exited = process_has_exited(rec->pid);
+	rec->exited = waitpid(rec->pid, &rec->status, WNOHANG) == rec->pid;
+	if (!rec->exited && process_has_exited(rec->pid))
+		process_reap(rec->pid);
 	return rec->exited;
 }
 

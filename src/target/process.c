@@ -172,15 +172,23 @@ static void look_stopped(struct tracee *tracee)
 	}
 }
 
-/* A traced thread that has exited stays a zombie, and keeps its process one, until its tracer has
- * seen it. The process itself comes last, and is left to its parent where that is us. */
-static void reap(const struct process *p)
+void process_reap(pid_t pid)
 {
-	for (size_t i = 0; i < p->tracee_count; i++)
-		if (p->tracees[i].gone && p->tracees[i].tid != p->pid)
-			waitpid(p->tracees[i].tid, NULL, __WALL | WNOHANG);
-	if (status_pid(p->pid, "PPid") != getpid())
-		waitpid(p->pid, NULL, __WALL | WNOHANG);
+	char path[64];
+	siginfo_t info;
+	struct dirent *entry;
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	DIR *dir = opendir(path);
+	while (dir && (entry = readdir(dir))) {
+		pid_t tid = (pid_t)strtol(entry->d_name, NULL, 10);
+		if (tid > 0 && tid != pid)
+			waitid(P_PID, (id_t)tid, &info, WEXITED | WNOHANG | __WALL);
+	}
+	if (dir)
+		closedir(dir);
+	/* The process itself comes last, and is left to its parent where that is us. */
+	if (status_pid(pid, "PPid") != getpid())
+		waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | __WALL);
 }
 
 /* Waits until all seized threads have stopped or gone, or the time is over. */
@@ -246,7 +254,7 @@ void process_resume(struct process *process)
 		gone = gone || tracee->gone;
 	}
 	if (gone)
-		reap(process);
+		process_reap(process->pid);
 	for (size_t i = 0; i < process->late_count; i++)
 		syscall(SYS_tgkill, process->pid, process->late[i].tid, process->late[i].signo);
 	process->tracee_count = process->late_count = 0;

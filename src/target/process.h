@@ -27,6 +27,10 @@ enum status process_open(pid_t pid, struct target *target, struct notes *notes,
 /* Whether a process or thread is gone, or is one that only waits for its parent to ask for its status. */
 bool process_has_exited(pid_t tid);
 
+/* A traced thread that has exited stays a zombie, and keeps its process one, until its tracer has seen it: sees those
+ * of a process that has been open. One that was just dying as it was let go is found by a later call. */
+void process_reap(pid_t pid);
+
 /* Lets it run on. */
 void process_free(struct process *process);
 

@@ -21,6 +21,8 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
+#include "target/process.h"
 #include "unit/target/elfwriter.h"
 
 enum { THREADS = 2, PAGE = 4096 };
@@ -383,6 +385,24 @@ static void a_process_that_is_killed_meanwhile_only_fails_reads(void **state)
 	waitpid(pid, NULL, 0);
 }
 
+static void one_that_is_killed_while_it_is_open_can_be_waited_for(void **state)
+{
+	enum { TIMES = 100, PATIENCE_MS = 20000 };
+	(void)state;
+	for (int i = 0; i < TIMES; i++) {
+		pid_t pid = start(false), got = 0;
+		AUTO_TARGET struct target *t = open_pid(pid);
+		kill(pid, SIGKILL);
+		target_free(TAKE(t));
+		int64_t deadline = clock_ms() + PATIENCE_MS;
+		while (!got && clock_ms() < deadline) {
+			process_reap(pid);
+			got = waitpid(pid, NULL, WNOHANG);
+		}
+		assert_int_equal(got, pid);
+	}
+}
+
 static void assert_fails(pid_t pid, enum error_code code, const char *text)
 {
 	struct target *t = NULL;
@@ -526,6 +546,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(threads_that_come_and_go_do_not_escape),
 		cmocka_unit_test(it_runs_on_when_its_reader_is_killed),
 		cmocka_unit_test(a_process_that_is_killed_meanwhile_only_fails_reads),
+		cmocka_unit_test(one_that_is_killed_while_it_is_open_can_be_waited_for),
 		cmocka_unit_test(what_cannot_be_read_is_said_in_words),
 		cmocka_unit_test(who_traces_it_already_is_named),
 		cmocka_unit_test(a_process_of_someone_else_is_refused_and_unharmed),
