@@ -16,6 +16,7 @@
 #include "probe/emit.h"
 #include "probe/records.h"
 #include "probe/stubs.h"
+#include "unit/probe/own_code.h"
 
 enum { CODE = 0x52000000, STUBS = 0x52200000, BITS = 4, FLAG_AT = 34, LINE = 64 };
 
@@ -32,14 +33,6 @@ struct fixture {
 	uint64_t g[64];
 	uint8_t map[64];
 };
-
-static void *map_fixed(uint64_t addr, size_t size)
-{
-	void *p = mmap((void *)(uintptr_t)addr, size, PROT_READ | PROT_WRITE | PROT_EXEC,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-	assert_ptr_equal(p, (void *)(uintptr_t)addr);
-	return p;
-}
 
 static void add_site(struct fixture *f, struct plan_site site, uint64_t size)
 {
@@ -126,12 +119,7 @@ static void set_up(struct fixture *f, unsigned map_reg, enum plan_kind kind, boo
 		.addr = STUBS, .table = STUBS + STUBS_SIZE_MAX, .line_bits = BITS, .times = true};
 	assert_int_equal(stubs_build(&f->plan, &how, &f->stubs, NULL), OK);
 	memcpy(f->memory, f->stubs.bytes, f->stubs.size);
-	for (size_t i = 0; i < f->stubs.patch_count; i++) {
-		const struct patch *patch = &f->stubs.patches[i];
-		void *at = (void *)(uintptr_t)patch->addr;
-		assert_memory_equal(at, patch->old, PLAN_PATCH_SIZE);
-		memcpy(at, patch->new, PLAN_PATCH_SIZE);
-	}
+	lay_patches(&f->stubs);
 	f->g[1] = (uint64_t)(uintptr_t)__builtin_frame_address(0) + 64;
 }
 

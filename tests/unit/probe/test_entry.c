@@ -21,6 +21,7 @@
 #include "probe/emit.h"
 #include "probe/records.h"
 #include "probe/stubs.h"
+#include "unit/probe/own_code.h"
 
 enum { CODE = 0x51000000, STUBS = 0x51200000, BITS = 4, GOID_AT = 160, LOCKEDM_AT = 168 };
 
@@ -33,14 +34,6 @@ struct fixture {
 	uint64_t g[64];
 	uint8_t map[64];
 };
-
-static void *map_fixed(uint64_t addr, size_t size)
-{
-	void *p = mmap((void *)(uintptr_t)addr, size, PROT_READ | PROT_WRITE | PROT_EXEC,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-	assert_ptr_equal(p, (void *)(uintptr_t)addr);
-	return p;
-}
 
 /* As 1.27 has it in mapaccess2_fast64: cmpb $0,0x22(%rbx); jne. A function of the map and g that returns 1
  * where the flag is set, else 0. */

@@ -22,6 +22,7 @@
 #include "probe/emit.h"
 #include "probe/records.h"
 #include "probe/stubs.h"
+#include "unit/probe/own_code.h"
 
 enum { CODE = 0x50000000, STUBS = 0x50200000, BITS = 4 };
 enum { GOID_AT = 160, LOCKEDM_AT = 168, MAP_FLAG = 8 };
@@ -41,14 +42,6 @@ struct fixture {
 	uint64_t g[64];
 	uint8_t map[64];
 };
-
-static void *map_fixed(uint64_t addr, size_t size)
-{
-	void *p = mmap((void *)(uintptr_t)addr, size, PROT_READ | PROT_WRITE | PROT_EXEC,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-	assert_ptr_equal(p, (void *)(uintptr_t)addr);
-	return p;
-}
 
 /* A function of two arguments, the map and g, which sets or clears the flag as Go does: g is in r14, the
  * map in map_reg, and there is a frame. */
@@ -104,12 +97,7 @@ static void set_up_with(struct fixture *f, bool times, bool holds, bool map_in_r
 				    .holds = holds};
 	assert_int_equal(stubs_build(&f->plan, &how, &f->stubs, NULL), OK);
 	memcpy(f->stubs_memory, f->stubs.bytes, f->stubs.size);
-	for (size_t i = 0; i < f->stubs.patch_count; i++) {
-		const struct patch *patch = &f->stubs.patches[i];
-		void *at = (void *)(uintptr_t)patch->addr;
-		assert_memory_equal(at, patch->old, PLAN_PATCH_SIZE);
-		memcpy(at, patch->new, PLAN_PATCH_SIZE);
-	}
+	lay_patches(&f->stubs);
 	f->g[1] = stack_end();
 	f->g[GOID_AT / 8] = 42;
 	memcpy(f->table->magic, RECORDS_MAGIC, RECORDS_MAGIC_SIZE);

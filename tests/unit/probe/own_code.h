@@ -1,0 +1,37 @@
+/*
+ * For tests that run stubs in this process, as a map function of our own would run them.
+ */
+#ifndef UNIT_PROBE_OWN_CODE_H
+#define UNIT_PROBE_OWN_CODE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <cmocka.h>
+
+#include "probe/stubs.h"
+
+/* Memory that code can be written to and run in. The caller unmaps it. */
+static inline void *map_fixed(uint64_t addr, size_t size)
+{
+	void *p = mmap((void *)(uintptr_t)addr, size, PROT_READ | PROT_WRITE | PROT_EXEC,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	assert_ptr_equal(p, (void *)(uintptr_t)addr);
+	return p;
+}
+
+/* Lays the jumps into the code, which is as it was. */
+static inline void lay_patches(const struct stubs *stubs)
+{
+	for (size_t i = 0; i < stubs->patch_count; i++) {
+		void *at = (void *)(uintptr_t)stubs->patches[i].addr;
+		assert_memory_equal(at, stubs->patches[i].old, PLAN_PATCH_SIZE);
+		memcpy(at, stubs->patches[i].new, PLAN_PATCH_SIZE);
+	}
+}
+
+#endif
