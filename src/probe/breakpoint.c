@@ -19,6 +19,7 @@
 #include "base/array.h"
 #include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 
 enum {
 	/* 12,000 hits, for who may lock so much memory; kernel.perf_event_mlock_kb's default (516 for each
@@ -57,13 +58,6 @@ struct breakpoints {
 	struct pollfd *polls; /* of rings, then pidfd */
 	uint8_t record[RECORD_MAX];
 };
-
-static uint64_t now(void)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
 
 void breakpoints_free(struct breakpoints *b)
 {
@@ -172,7 +166,7 @@ static enum status ring_map(struct ring *ring, int fd, struct error *err)
 		size_t size = (pages + 1) * page;
 		void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 		if (map != MAP_FAILED) {
-			*ring = (struct ring){fd, map, size, pages * page, now()};
+			*ring = (struct ring){fd, map, size, pages * page, (uint64_t)clock_ns()};
 			return OK;
 		}
 		if (errno != EPERM && errno != ENOMEM)
@@ -387,7 +381,7 @@ static enum status ring_read(struct breakpoints *b, struct ring *ring,
 	}
 	/* The kernel tells of what was lost with the next record, and now there is none. */
 	if (status == OK && is_full && b->is_disabled) {
-		struct hit_gap gap = {ring->last, now(), 1};
+		struct hit_gap gap = {ring->last, (uint64_t)clock_ns(), 1};
 		ring->last = gap.until;
 		status = reader->on_gap(reader->context, &gap, err);
 	}

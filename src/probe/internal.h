@@ -55,7 +55,18 @@ void stub_hold(struct builder *b, const struct plan_site *site);
 void stub_show_held(struct builder *b, const struct plan_site *site);
 void stub_hide_held(struct builder *b);
 /* Whether the site's stub is that of a failing check. */
-bool stub_is_checked(const struct plan_site *site);
+static inline bool stub_is_checked(const struct plan_site *site)
+{
+	return site->kind == PLAN_CHECKED || site->kind == PLAN_BRANCH;
+}
+/* A register that is neither the map's nor one that rdtsc writes. */
+static inline unsigned stub_register(const struct plan_site *site)
+{
+	return site->map_reg == AMD64_RCX ? AMD64_RSI : AMD64_RCX;
+}
+/* The register that has the map, where that register, rax and rdx were pushed: the map's own, or where that is
+ * rax or rdx, rax, into which it is loaded. */
+unsigned stub_map_register(struct builder *b, const struct plan_site *site);
 /* Where the stub begins that the branch of a failing check, at an address of the executable, leads to;
  * false where it leads to none. */
 bool stub_check_at(const struct builder *b, uint64_t branch, uint64_t *ret);

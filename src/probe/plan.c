@@ -300,7 +300,7 @@ static void find_near(struct plan *plan)
 	for (size_t i = 0; i < plan->count; i++) {
 		struct plan_site *check = &plan->list[i];
 		unsigned best = 0;
-		if (check->kind != PLAN_CHECKED && check->kind != PLAN_BRANCH)
+		if (!stub_is_checked(check))
 			continue;
 		for (size_t k = 0; k < plan->count; k++) {
 			const struct plan_site *set = &plan->list[k];

@@ -477,7 +477,8 @@ static bool has_exited(struct recorder *rec)
 	if (!rec->is_child)
 		return rec->exited = process_has_exited(rec->pid);
 	rec->exited = waitpid(rec->pid, &rec->status, WNOHANG) == rec->pid;
-	if (!rec->exited && process_has_exited(rec->pid))
+	/* only who was looked at has threads that we traced */
+	if (!rec->exited && rec->frozen_told && process_has_exited(rec->pid))
 		process_reap(rec->pid);
 	return rec->exited;
 }

@@ -19,22 +19,11 @@ enum {
 	HEADS_IN_LINE = (CACHE_LINE - SET_START) / HEAD_SIZE,
 };
 
-bool stub_is_checked(const struct plan_site *site)
-{
-	return site->kind == PLAN_CHECKED || site->kind == PLAN_BRANCH;
-}
-
-/* A register that is neither the map's nor one that rdtsc writes. */
-static unsigned frozen_register(const struct plan_site *site)
-{
-	return site->map_reg == AMD64_RCX ? AMD64_RSI : AMD64_RCX;
-}
-
 /* Goes on with edx and eax, the time; and the register, whether the table was frozen before. */
 static void emit_head(struct builder *b, size_t i)
 {
 	struct emit *e = &b->e;
-	unsigned frozen = frozen_register(&b->plan->list[i]);
+	unsigned frozen = stub_register(&b->plan->list[i]);
 	if (emit_here(e) % CACHE_LINE > CACHE_LINE - HEAD_SIZE)
 		emit_pad(e, CACHE_LINE, 0);
 	b->heads[i].start = (uint32_t)e->len;
@@ -91,7 +80,7 @@ void stub_checked(struct builder *b, const struct plan_site *site, struct stub_i
 {
 	struct emit *e = &b->e;
 	const struct stub_head *head = &b->heads[site - b->plan->list];
-	unsigned frozen = frozen_register(site), map = site->map_reg;
+	unsigned frozen = stub_register(site);
 	if (head->start == head->end)
 		emit_head(b, (size_t)(site - b->plan->list));
 	info->head = head->start;
@@ -102,12 +91,8 @@ void stub_checked(struct builder *b, const struct plan_site *site, struct stub_i
 	size_t second = emit_branch(e, EMIT_NOT_EQUAL);
 	emit_join_halves(e);
 	emit_store_at(e, HEADER(frozen_at), AMD64_RAX);
-	if (map == AMD64_RAX || map == AMD64_RDX) {
-		emit_load(e, AMD64_RAX, AMD64_RSP, map == AMD64_RAX ? 8 : 0);
-		map = AMD64_RAX;
-	}
-	if (map != INSN_NO_REG)
-		emit_store_at(e, HEADER(checked_map), map);
+	if (site->map_reg != INSN_NO_REG)
+		emit_store_at(e, HEADER(checked_map), stub_map_register(b, site));
 	emit_store_at(e, HEADER(checked_g), AMD64_R14);
 	emit_land(e, second);
 	emit_pop(e, AMD64_RDX);

@@ -16,10 +16,12 @@
 /* Fibonacci hashing: 2^32 divided by the golden ratio. */
 static const uint32_t HASH_FACTOR = 0x9e3779b1;
 
-/* A register for a line's address that is neither the map's nor one that rdtsc writes. */
-static unsigned line_register(const struct plan_site *site)
+unsigned stub_map_register(struct builder *b, const struct plan_site *site)
 {
-	return site->map_reg == AMD64_RCX ? AMD64_RSI : AMD64_RCX;
+	if (site->map_reg != AMD64_RAX && site->map_reg != AMD64_RDX)
+		return site->map_reg;
+	emit_load(&b->e, AMD64_RAX, AMD64_RSP, site->map_reg == AMD64_RAX ? 8 : 0);
+	return AMD64_RAX;
 }
 
 void stub_find_line(struct builder *b, unsigned line, uint64_t lines)
@@ -406,7 +408,7 @@ static void emit_keep_before(struct builder *b, unsigned line, unsigned map)
 static void emit_set(struct builder *b, const struct plan_site *site, struct stub_info *info)
 {
 	struct emit *e = &b->e;
-	unsigned line = line_register(site);
+	unsigned line = stub_register(site);
 	emit_push(e, line);
 	emit_push(e, AMD64_RAX);
 	emit_push(e, AMD64_RDX);
@@ -416,12 +418,7 @@ static void emit_set(struct builder *b, const struct plan_site *site, struct stu
 	emit_cmp_mem(e, line, LINE(g), AMD64_R14);
 	size_t search = emit_branch(e, EMIT_NOT_EQUAL);
 	uint64_t found = emit_here(e);
-	/* What finding the line may have changed lies on the stack: rdx, rax, line. */
-	unsigned map = site->map_reg;
-	if (map == AMD64_RAX || map == AMD64_RDX) {
-		emit_load(e, AMD64_RAX, AMD64_RSP, map == AMD64_RAX ? 8 : 0);
-		map = AMD64_RAX;
-	}
+	unsigned map = stub_map_register(b, site);
 	emit_keep_before(b, line, map);
 	emit_store32_imm(e, line, LINE(state), RECORD_TORN);
 	emit_store(e, line, LINE(map), map);
@@ -451,7 +448,7 @@ static void emit_set(struct builder *b, const struct plan_site *site, struct stu
 static void emit_clear(struct builder *b, const struct plan_site *site, struct stub_info *info)
 {
 	struct emit *e = &b->e;
-	unsigned line = line_register(site);
+	unsigned line = stub_register(site);
 	emit_moved(b, site, info);
 	emit_push(e, line);
 	emit_push(e, AMD64_RAX);

@@ -3,11 +3,11 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/array.h"
 #include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "go/pcinfo.h"
 #include "maps/code.h"
 #include "probe/breakpoint.h"
@@ -73,16 +73,9 @@ struct watch {
 	uint8_t value; /* of the byte, after the last event given out */
 };
 
-static uint64_t now(void)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
 uint64_t watch_now(const struct watch *watch)
 {
-	return now() - watch->start;
+	return (uint64_t)clock_ns() - watch->start;
 }
 
 const struct watch_map *watch_map(const struct watch *watch)
@@ -183,7 +176,7 @@ enum status watch_open(struct runtime *rt, uint64_t addr, struct watch **ret, st
 
 enum status watch_start(struct watch *w, struct error *err)
 {
-	w->start = now();
+	w->start = (uint64_t)clock_ns();
 	if (breakpoints_enable(w->breakpoints, err) != OK)
 		return FAILED;
 	target_resume(w->rt->target);
@@ -243,7 +236,7 @@ static bool read_g(struct watch *w, uint64_t g, struct pending *p)
 	if (size > sizeof(bytes) || target_peek(w->rt->target, g, bytes, size, NULL) != OK ||
 	    load_u64(bytes + self) != g)
 		return false;
-	p->read_at = now();
+	p->read_at = (uint64_t)clock_ns();
 	p->goid = load_u64(bytes + l->g.goid);
 	p->g_is_dead = (load_u32(bytes + l->g.atomicstatus) & ~(uint32_t)SCAN) == DEAD;
 	return true;
@@ -277,7 +270,7 @@ static enum status on_hit(void *context, const struct hit *hit, struct error *er
 	if (i == w->breakpoint_count)
 		return OK;
 	p.role = w->roles[i];
-	p.read_at = now();
+	p.read_at = (uint64_t)clock_ns();
 	if (p.role == ROLE_GOEXIT) {
 		p.g = hit->regs.r[AMD64_RAX]; /* goexit0(gp), abi-internal.md */
 		return push(w, &p, err);
@@ -330,7 +323,7 @@ static enum status collect(struct watch *w, struct error *err)
 enum status watch_poll(struct watch *w, int timeout_ms, struct error *err)
 {
 	breakpoints_wait(w->breakpoints, timeout_ms);
-	uint64_t begin = now();
+	uint64_t begin = (uint64_t)clock_ns();
 	if (collect(w, err) != OK)
 		return FAILED;
 	if (!w->stopped)

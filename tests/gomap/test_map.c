@@ -277,11 +277,16 @@ static void fill_a_large_map(struct ints *m)
 	ints_free(m);
 }
 
+static struct ints *ints_of_huge_pages(size_t hint)
+{
+	return (struct ints *)gomap_new(&ints_type, hint, &gomap_huge_pages);
+}
+
 static void a_large_map_gives_back_what_it_has_evacuated(void **state)
 {
 	(void)state;
 	fill_a_large_map(ints_new(0));
-	fill_a_large_map((struct ints *)gomap_new(&ints_type, 0, &gomap_huge_pages));
+	fill_a_large_map(ints_of_huge_pages(0));
 }
 
 /* Whether the mapping that holds p has been marked for huge pages (proc(5), VmFlags hg). */
@@ -300,11 +305,6 @@ static bool marked_huge(const void *p)
 	}
 	fclose(f);
 	return marked;
-}
-
-static struct ints *ints_of_huge_pages(size_t hint)
-{
-	return (struct ints *)gomap_new(&ints_type, hint, &gomap_huge_pages);
 }
 
 static void only_large_arrays_of_gomap_huge_pages_ask_for_them(void **state)

@@ -6,6 +6,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -32,6 +33,21 @@ static inline void lay_patches(const struct stubs *stubs)
 		assert_memory_equal(at, stubs->patches[i].old, PLAN_PATCH_SIZE);
 		memcpy(at, stubs->patches[i].new, PLAN_PATCH_SIZE);
 	}
+}
+
+/* Calls the function of two arguments, a map and a g, that lies at addr. */
+static inline uint64_t call_at(uint64_t addr, void *map, void *g)
+{
+	typedef uint64_t map_function(void *map, void *g);
+	return ((map_function *)(uintptr_t)addr)(map, g);
+}
+
+/* For stubs_settle: a word of our own memory. */
+static inline bool read_ours(void *context, uint64_t addr, uint64_t *ret)
+{
+	(void)context;
+	memcpy(ret, (void *)(uintptr_t)addr, sizeof(*ret));
+	return true;
 }
 
 #endif

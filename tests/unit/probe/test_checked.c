@@ -132,8 +132,7 @@ static void tear_down(struct fixture *f)
 
 static uint64_t call_check(struct fixture *f)
 {
-	typedef uint64_t map_function(void *map, void *g);
-	return ((map_function *)(uintptr_t)CODE)(f->map, f->g);
+	return call_at(CODE, f->map, f->g);
 }
 
 static const unsigned map_registers[] = {AMD64_RAX, AMD64_RDX, AMD64_RCX, AMD64_RBX};
@@ -187,13 +186,6 @@ static void the_second_that_fails_changes_nothing(void **state)
 		assert_int_equal(f.table->checked_g, 0);
 		tear_down(&f);
 	}
-}
-
-static bool read_ours(void *context, uint64_t addr, uint64_t *ret)
-{
-	(void)context;
-	memcpy(ret, (void *)(uintptr_t)addr, 8);
-	return true;
 }
 
 /* Between start and end of the stub, offsets of its code: at each instruction its thread is shown on the way from the

@@ -112,8 +112,7 @@ static void tear_down(struct fixture *f)
 
 static uint64_t call_check(struct fixture *f)
 {
-	typedef uint64_t map_function(void *map, void *g);
-	return ((map_function *)(uintptr_t)CODE)(f->map, f->g);
+	return call_at(CODE, f->map, f->g);
 }
 
 static struct records read_table(struct fixture *f)

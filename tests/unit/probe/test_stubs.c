@@ -118,16 +118,14 @@ static void tear_down(struct fixture *f)
 	munmap(f->stubs_memory, STUBS_SIZE_MAX + records_size(BITS));
 }
 
-typedef uint64_t map_function(void *map, void *g);
-
 static uint64_t call_set(struct fixture *f, void *g)
 {
-	return ((map_function *)(uintptr_t)CODE)(f->map, g);
+	return call_at(CODE, f->map, g);
 }
 
 static uint64_t call_clear(struct fixture *f, void *g)
 {
-	return ((map_function *)(uintptr_t)(CODE + 512))(f->map, g);
+	return call_at(CODE + 512, f->map, g);
 }
 
 static struct records read_table(struct fixture *f)
@@ -180,11 +178,6 @@ static void the_map_is_recorded_from_a_register_that_the_stub_uses_too(void **st
 	tear_down(&f);
 }
 
-static uint64_t call_on(uint64_t offset, void *map, void *g)
-{
-	return ((map_function *)(uintptr_t)(CODE + offset))(map, g);
-}
-
 static void a_write_of_another_map_leaves_the_one_before(void **state)
 {
 	(void)state;
@@ -198,7 +191,7 @@ static void a_write_of_another_map_leaves_the_one_before(void **state)
 		struct record first = records.list[0];
 		assert_int_equal(records.before_count, 0);
 		records_done(&records);
-		call_on(0, other, f.g);
+		call_at(CODE, other, f.g);
 		records = read_table(&f);
 		assert_int_equal(records.count, 1);
 		assert_int_equal(records.list[0].map, (uint64_t)(uintptr_t)other);
@@ -378,13 +371,6 @@ static void the_main_goroutine_is_held_first_only_once_packages_are_initialized(
 	call_set(&f, f.g);
 	assert_int_equal(f.table->holds, 1);
 	tear_down(&f);
-}
-
-static bool read_ours(void *context, uint64_t addr, uint64_t *ret)
-{
-	(void)context;
-	memcpy(ret, (void *)(uintptr_t)addr, 8);
-	return true;
 }
 
 /* At each instruction of each stub: the place is that of the original code, and the stack pointer that
