@@ -44,7 +44,8 @@ const struct option_spec option_specs[OPTION_COUNT] = {
 	[OPTION_SVG] = {"svg", "FILE", "draw a timeline into FILE"},
 	[OPTION_RUNS] = {"runs", "N", "run it N times (default: 20)"},
 	[OPTION_SEED] = {"seed", "S", "the holds of an earlier verify, by the seed it printed"},
-	[OPTION_AGAINST] = {"against", "OLD", "run the program OLD as well, and compare"},
+	[OPTION_AGAINST] = {"against", "OLD",
+			    "compare with the program OLD, or with the directory OLD's"},
 	[OPTION_REPORT_ONLY] = {"report-only", NULL,
 				"tell races and near misses of a program that goes on; --hold "
 				"brings them about without killing it"},
@@ -112,7 +113,11 @@ const struct command commands[] = {
 	 "the\n"
 	 "command has ended is ended, too. A run of a command ends after 600 s. go test is run "
 	 "with\n"
-	 "-count=1.\n"},
+	 "-count=1. --against OLD tries what was before as well, and tells races that are gone, "
+	 "and new\n"
+	 "ones: OLD is a program to run instead of PROGRAM, or a directory, a checkout of the "
+	 "version\n"
+	 "before say, where the same is run.\n"},
 	{"watch", watch_run, "PID MAP", 2, 2,
 	 OPTIONS_TARGET | OPTION(OPTION_CHANGES) | OPTION(OPTION_DURATION) | OPTION(OPTION_SVG) |
 		 OPTION(OPTION_EXIT_CODE),

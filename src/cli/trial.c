@@ -36,7 +36,7 @@ static uint64_t next_random(uint64_t *state)
 
 struct recorder_options trial_next(struct trial *trial)
 {
-	struct recorder_options how = {.line_bits = LINE_BITS};
+	struct recorder_options how = {.line_bits = LINE_BITS, .directory = trial->directory};
 	how.hold_ms = 1 + (unsigned)(next_random(&trial->random) % trial->plan->hold_ms);
 	how.hold_share = 20 + (unsigned)(next_random(&trial->random) % 61);
 	return how;

@@ -32,6 +32,7 @@ struct trial_program {
 struct trial {
 	const struct trial_plan *plan;
 	char **argv;
+	const char *directory; /* where it starts; NULL: where we are */
 	struct notes *notes;
 	struct trial_program **programs; /* in the order first seen */
 	size_t count, cap;

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -103,51 +104,85 @@ static void note_limits(struct notes *notes, const struct trials *t)
 		notes_add(notes, "verdict", 0, "more places or pairs of them than are kept");
 }
 
-/* Runs the programs, the older one first. */
+/* Runs both, the older one first; before may be NULL. */
 static enum status run_all(struct trial *now, struct trial *before, bool children,
 			   struct error *err)
 {
+	enum status (*run)(struct trial *, struct error *) = children ? trial_run_command
+								      : trial_run_program;
 	live_catch_signals(false);
-	if (children)
-		return trial_run_command(now, err);
-	if (before->argv) {
-		if (trial_run_program(before, err) != OK)
-			return FAILED;
+	if (before) {
+		if (run(before, err) != OK)
+			return error_prefix(err, "--against");
 		now->stopped = before->stopped;
 	}
-	return trial_run_program(now, err);
+	return run(now, err);
 }
 
-/* Reports what the trials have shown; the status to exit with. */
+/* What a trial has shown, and what that is made of. */
+struct shown {
+	struct text line; /* what was run */
+	struct verify_program *programs;
+	struct verify_command command;
+	struct verify_side side;
+};
+
+static void shown_done(struct shown *shown)
+{
+	text_done(&shown->line);
+	free(shown->programs);
+}
+
+/* Appends what a trial runs: a command with its arguments, or a program. */
+static void append_line(struct text *line, const struct trial *trial, const struct options *options,
+			bool children)
+{
+	text_append(line, trial->argv[0]);
+	for (int i = 1; children && i < options->operand_count; i++)
+		text_printf(line, " %s", options->operands[i]);
+	if (trial->directory)
+		text_printf(line, " in %s", trial->directory);
+}
+
+static enum status shown_init(struct shown *ret, struct session *s, const struct trial *trial,
+			      bool children)
+{
+	static const struct trials none; /* of a program whose first run was not begun */
+	ret->programs = calloc(trial->count + 1, sizeof(*ret->programs));
+	append_line(&ret->line, trial, s->options, children);
+	if (!ret->programs || ret->line.failed)
+		return error_nomem(&s->error);
+	for (size_t i = 0; i < trial->count; i++) {
+		const struct trial_program *program = trial->programs[i];
+		ret->programs[i] = (struct verify_program){children ? program->name : ret->line.s,
+							   &program->trials};
+		note_limits(&s->notes, &program->trials);
+	}
+	ret->side = (struct verify_side){ret->programs, trial->count, NULL};
+	if (children) {
+		ret->command = (struct verify_command){ret->line.s, trial->runs, trial->clean,
+						       trial->failed, trial->timeouts};
+		ret->side.command = &ret->command;
+	} else if (!trial->count) {
+		ret->programs[0] = (struct verify_program){ret->line.s, &none};
+		ret->side.program_count = 1;
+	}
+	return OK;
+}
+
+/* Reports what the trials have shown; the status to exit with. before may be NULL. */
 static int report(struct session *s, enum format format, const struct trial *now,
 		  const struct trial *before, bool children)
 {
-	static const struct trials none; /* of a program whose first run was not begun */
 	char root[4096];
-	AUTO_TEXT struct text command = TEXT_INIT;
-	AUTO_FREE struct verify_program *programs = calloc(now->count + 1, sizeof(*programs));
-	if (!programs) {
-		(void)error_nomem(&s->error);
+	__attribute__((cleanup(shown_done))) struct shown new = {.line = TEXT_INIT};
+	__attribute__((cleanup(shown_done))) struct shown old = {.line = TEXT_INIT};
+	if (shown_init(&new, s, now, children) != OK ||
+	    (before && shown_init(&old, s, before, children) != OK))
 		return session_fail(s);
-	}
-	for (size_t i = 0; i < now->count; i++) {
-		const struct trial_program *program = now->programs[i];
-		programs[i] = (struct verify_program){program->name, &program->trials};
-		note_limits(&s->notes, &program->trials);
-	}
-	bool is_unbegun = !now->count && !children;
-	if (is_unbegun)
-		programs[0] = (struct verify_program){s->options->operands[0], &none};
-	for (int i = 0; i < s->options->operand_count; i++)
-		text_printf(&command, "%s%s", i ? " " : "", s->options->operands[i]);
-	const struct verify_command runs = {command.s, now->runs, now->clean, now->failed,
-					    now->timeouts};
 	const struct verify_facts facts = {
-		.programs = programs,
-		.program_count = is_unbegun ? 1 : now->count,
-		.command = children ? &runs : NULL,
-		.against = before->argv ? before->argv[0] : NULL,
-		.before = before->argv ? &before->programs[0]->trials : NULL,
+		.now = new.side,
+		.before = before ? &old.side : NULL,
 		.seed = now->plan->seed,
 		.hold_ms = (unsigned)now->plan->hold_ms,
 		.root = getcwd(root, sizeof(root)),
@@ -159,6 +194,12 @@ static int report(struct session *s, enum format format, const struct trial *now
 	return status != EXIT_NOTHING && trial_race_count(now) ? EXIT_FOUND : status;
 }
 
+static bool is_directory(const char *path)
+{
+	struct stat st;
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 int verify_run(const struct options *options)
 {
 	AUTO_SESSION struct session s = {0};
@@ -166,11 +207,6 @@ int verify_run(const struct options *options)
 	enum format format;
 	const char *against = options->value[OPTION_AGAINST];
 	bool children = children_wanted(options);
-	if (children && against) {
-		fputs("mapcrash verify: --against is for one program, not for --children\n",
-		      stderr);
-		return EXIT_USAGE;
-	}
 	if (!parse_plan(options, children, &format, &plan))
 		return EXIT_USAGE;
 	int status = session_begin(&s, options, stdout);
@@ -181,11 +217,13 @@ int verify_run(const struct options *options)
 		(void)error_nomem(&s.error);
 		return session_fail(&s);
 	}
-	old[0] = (char *)against;
 	AUTO_TRIAL struct trial now = {.plan = &plan, .argv = argv, .notes = &s.notes};
-	AUTO_TRIAL struct trial before = {
-		.plan = &plan, .argv = against ? old : NULL, .notes = &s.notes};
-	if (run_all(&now, &before, children, &s.error) != OK)
+	AUTO_TRIAL struct trial before = {.plan = &plan, .argv = old, .notes = &s.notes};
+	if (against && is_directory(against))
+		before.directory = against;
+	else if (against)
+		old[0] = (char *)against;
+	if (run_all(&now, against ? &before : NULL, children, &s.error) != OK)
 		return session_fail(&s);
-	return report(&s, format, &now, &before, children);
+	return report(&s, format, &now, against ? &before : NULL, children);
 }

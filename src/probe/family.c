@@ -252,7 +252,7 @@ enum status family_start(char **argv, const struct recorder_options *options, st
 	family->how = *options;
 	family->left.exe = -1;
 	sigprocmask(SIG_BLOCK, NULL, &family->old_mask);
-	if (launch(argv, FOLLOW, &family->pid, err) != OK)
+	if (launch(argv, options->directory, FOLLOW, &family->pid, err) != OK)
 		return FAILED;
 	/* from now on we wait for it; the command's own mask is what it was */
 	sigemptyset(&mask);

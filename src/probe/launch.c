@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
@@ -12,19 +14,28 @@
 
 #include "base/cleanup.h"
 
+/* Goes to where the program is to start, and says so as a shell does: programs may believe PWD. */
+static int enter(const char *directory)
+{
+	char path[PATH_MAX];
+	return chdir(directory) == 0 && getcwd(path, sizeof(path)) ? setenv("PWD", path, 1) : -1;
+}
+
 /* The child: waits until it is seized, which the end of file of go says, then becomes the program;
  * errors tells why it could not. */
-static _Noreturn void become(char **argv, const int go[2], int errors)
+static _Noreturn void become(char **argv, const char *directory, const int go[2], int errors)
 {
 	char byte;
 	close(go[1]);
 	while (read(go[0], &byte, 1) < 0 && errno == EINTR)
 		;
-	/* not the shell that execvp has for a file that the kernel cannot run */
-	if (strchr(argv[0], '/'))
-		execv(argv[0], argv);
-	else
-		execvp(argv[0], argv);
+	/* with a path, not the shell that execvp has for a file that the kernel cannot run */
+	if (!directory || enter(directory) == 0) {
+		if (strchr(argv[0], '/'))
+			execv(argv[0], argv);
+		else
+			execvp(argv[0], argv);
+	}
 	int why = errno;
 	if (write(errors, &why, sizeof(why)) < 0)
 		_exit(126);
@@ -65,7 +76,7 @@ static enum status seize_child(pid_t pid, int options, struct error *err)
 			      "filter, or a tracer of ours)");
 }
 
-enum status launch(char **argv, int options, pid_t *ret, struct error *err)
+enum status launch(char **argv, const char *directory, int options, pid_t *ret, struct error *err)
 {
 	int go[2], errors[2];
 	if (pipe2(go, O_CLOEXEC) != 0)
@@ -79,7 +90,7 @@ enum status launch(char **argv, int options, pid_t *ret, struct error *err)
 	if (pid < 0)
 		return error_sys(err, "fork");
 	if (pid == 0)
-		become(argv, (const int[2]){go_read, go_write}, errors_write);
+		become(argv, directory, (const int[2]){go_read, go_write}, errors_write);
 	close(TAKE_FD(errors_write));
 	enum status status = seize_child(pid, options, err);
 	if (status == OK) {

@@ -334,7 +334,8 @@ enum status recorder_start(char **argv, const struct recorder_options *options, 
 	if (!rec)
 		return error_nomem(err);
 	rec->is_child = true;
-	if (check_options(options, err) != OK || launch(argv, 0, &rec->pid, err) != OK)
+	if (check_options(options, err) != OK ||
+	    launch(argv, options->directory, 0, &rec->pid, err) != OK)
 		return FAILED;
 	if (record_new(rec, notes, err) != OK) {
 		kill(rec->pid, SIGKILL);

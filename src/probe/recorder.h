@@ -54,6 +54,7 @@ struct recorder_options {
 	 * RECORDER_MET tells who came meanwhile. Takes time stamps. */
 	bool meets;
 	bool reads; /* readers leave lines, and meet held writers */
+	const char *directory; /* where a program starts; NULL: where we are */
 };
 
 /* Starts argv (found as execvp finds it) with our stdio, environment and signal dispositions, and lays

@@ -8,12 +8,29 @@
 /* Pairs that the page lists; JSON has them all. */
 enum { PAIRS_MAX = 40 };
 
-const struct trial_race *verify_find(const struct trials *list, const struct trial_race *race)
+bool verify_has(const struct verify_side *side, const struct trial_race *race)
 {
-	for (size_t i = 0; list && i < list->race_count; i++)
-		if (trial_race_is(&list->races[i], race))
-			return &list->races[i];
+	for (size_t i = 0; i < side->program_count; i++)
+		for (size_t k = 0; k < side->programs[i].trials->race_count; k++)
+			if (trial_race_is(&side->programs[i].trials->races[k], race))
+				return true;
+	return false;
+}
+
+/* The first of a command's programs that has this name, or NULL. */
+static const struct verify_program *find_program(const struct verify_side *side, const char *name)
+{
+	for (size_t i = 0; i < side->program_count; i++)
+		if (strcmp(side->programs[i].name, name) == 0)
+			return &side->programs[i];
 	return NULL;
+}
+
+bool verify_ran(const struct verify_side *side, const struct verify_program *program)
+{
+	const struct verify_program *same = side->command ? find_program(side, program->name)
+							  : side->programs;
+	return same && same->trials->runs;
 }
 
 static void print_place(struct page *page, const struct trial_place *place)
@@ -39,8 +56,18 @@ static void print_sides(struct page *page, const struct trial_race *race)
 	fputc('\n', page->out);
 }
 
-static void print_races(struct page *page, const struct verify_facts *f, const struct trials *t)
+static const char *before_of(const struct verify_facts *f, const struct verify_program *program,
+			     const struct trial_race *race)
 {
+	if (verify_has(f->before, race))
+		return "was there before";
+	return verify_ran(f->before, program) ? "new" : "not tried before";
+}
+
+static void print_races(struct page *page, const struct verify_facts *f,
+			const struct verify_program *program)
+{
+	const struct trials *t = program->trials;
 	page_style(page, STYLE_BOLD, "races     ");
 	if (!t->race_count) {
 		page_style(page, STYLE_GREEN, "none");
@@ -56,8 +83,7 @@ static void print_races(struct page *page, const struct verify_facts *f, const s
 		page_printf(page, " in %u of %u runs, first in run %u", race->count, t->runs,
 			    race->first_run);
 		if (f->before)
-			page_printf(page, verify_find(f->before, race) ? " (was there before)"
-								       : " (new)");
+			page_printf(page, " (%s)", before_of(f, program, race));
 		page_printf(page, ": ");
 		if (race->owner) {
 			page_text(page, race->owner);
@@ -68,15 +94,19 @@ static void print_races(struct page *page, const struct verify_facts *f, const s
 	}
 }
 
-static void print_gone(struct page *page, const struct verify_facts *f)
+/* The races of a program of before that are there no more. */
+static void print_gone(struct page *page, const struct verify_facts *f,
+		       const struct verify_program *program)
 {
-	for (size_t i = 0; i < f->before->race_count; i++) {
-		const struct trial_race *race = &f->before->races[i];
-		if (verify_find(f->programs->trials, race))
+	bool ran = verify_ran(&f->now, program);
+	for (size_t i = 0; i < program->trials->race_count; i++) {
+		const struct trial_race *race = &program->trials->races[i];
+		if (verify_has(&f->now, race))
 			continue;
-		page_style(page, STYLE_GREEN, "gone      ");
-		page_printf(page, "in %u of %u runs before, in none now: ", race->count,
-			    f->before->runs);
+		page_style(page, ran ? STYLE_GREEN : STYLE_YELLOW,
+			   ran ? "gone      " : "not tried ");
+		page_printf(page, "in %u of %u runs before, %s now: ", race->count,
+			    program->trials->runs, ran ? "in none" : "not run");
 		page_text(page, race->type);
 		print_sides(page, race);
 	}
@@ -115,25 +145,28 @@ static void print_pairs(struct page *page, const struct trials *t)
 			    t->pair_count - PAIRS_MAX);
 }
 
-static void print_runs(struct page *page, const char *program, const struct trials *t)
+static void print_runs(struct page *page, const struct verify_program *program)
 {
+	const struct trials *t = program->trials;
 	page_style(page, STYLE_BOLD, "runs      ");
-	page_text(page, program);
+	page_text(page, program->name);
 	page_printf(page,
 		    ": %u, %u ended well, %u after their time; %u died of something else; %" PRIu64
 		    " holds, %" PRIu64 " looks\n",
 		    t->runs, t->clean, t->timeouts, t->failed, t->holds, t->looks);
 }
 
-static void print_log(struct page *page, const char *program, const struct trials *t)
+/* when: " before", or "". */
+static void print_log(struct page *page, const struct verify_program *program, const char *when)
 {
+	const struct trials *t = program->trials;
 	for (size_t i = 0; i < t->race_count; i++) {
 		const char *line = t->races[i].log;
 		if (!line)
 			continue;
 		page_style(page, STYLE_BOLD, "\nwhat ");
-		page_text(page, program);
-		page_printf(page, " printed in run %u\n", t->races[i].first_run);
+		page_text(page, program->name);
+		page_printf(page, " printed%s in run %u\n", when, t->races[i].first_run);
 		while (*line) {
 			size_t n = strcspn(line, "\n");
 			char text[512];
@@ -148,52 +181,85 @@ static void print_log(struct page *page, const char *program, const struct trial
 	}
 }
 
-static void print_command(struct page *page, const struct verify_command *command)
+static void print_command(struct page *page, const char *title,
+			  const struct verify_command *command)
 {
-	page_style(page, STYLE_BOLD, "command   ");
+	page_style(page, STYLE_BOLD, "%s", title);
 	page_text(page, command->line);
 	page_printf(page, ": %u runs, %u ended well, %u after their time, %u otherwise\n",
 		    command->runs, command->clean, command->timeouts, command->failed);
 }
 
-/* One of the programs of a command. */
-static void print_program(struct page *page, const struct verify_facts *f,
-			  const struct verify_program *program)
+static void print_program_runs(struct page *page, const char *title,
+			       const struct verify_program *program)
 {
 	const struct trials *t = program->trials;
-	page_style(page, STYLE_BOLD, "\nprogram   ");
+	page_style(page, STYLE_BOLD, "%s", title);
 	page_text(page, program->name);
 	page_printf(page,
 		    ": run %u times, ended after its time %u times; %" PRIu64 " holds, %" PRIu64
 		    " looks\n",
 		    t->runs, t->timeouts, t->holds, t->looks);
-	print_races(page, f, t);
-	print_pairs(page, t);
-	print_log(page, program->name, t);
+}
+
+/* One of the programs of a command, beside those of before that are called as it is. */
+static void print_program(struct page *page, const struct verify_facts *f,
+			  const struct verify_program *program)
+{
+	/* of several that are called so, the first tells of those before */
+	bool tells = f->before && find_program(&f->now, program->name) == program;
+	size_t count = tells ? f->before->program_count : 0;
+	print_program_runs(page, "\nprogram   ", program);
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(f->before->programs[i].name, program->name) == 0)
+			print_program_runs(page, "before    ", &f->before->programs[i]);
+	print_races(page, f, program);
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(f->before->programs[i].name, program->name) == 0)
+			print_gone(page, f, &f->before->programs[i]);
+	print_pairs(page, program->trials);
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(f->before->programs[i].name, program->name) == 0)
+			print_log(page, &f->before->programs[i], " before");
+	print_log(page, program, "");
+}
+
+static void print_command_side(struct page *page, const struct verify_facts *f)
+{
+	print_command(page, "command   ", f->now.command);
+	if (f->before)
+		print_command(page, "before    ", f->before->command);
+	for (size_t i = 0; i < f->now.program_count; i++)
+		print_program(page, f, &f->now.programs[i]);
+	for (size_t i = 0; f->before && i < f->before->program_count; i++) {
+		const struct verify_program *program = &f->before->programs[i];
+		if (find_program(&f->now, program->name))
+			continue;
+		print_program_runs(page, "\nbefore    ", program);
+		print_gone(page, f, program);
+		print_log(page, program, " before");
+	}
 }
 
 void verify_text(struct page *page, const struct verify_facts *f)
 {
-	const struct verify_program *one = f->programs;
 	page_style(page, STYLE_BOLD, "verify    ");
 	page_printf(page, "holds of at most %u ms, seed %" PRIu64 "\n", f->hold_ms, f->seed);
-	if (f->command) {
-		print_command(page, f->command);
-		for (size_t i = 0; i < f->program_count; i++)
-			print_program(page, f, &f->programs[i]);
+	if (f->now.command) {
+		print_command_side(page, f);
 		page_notes(page, f->notes);
 		return;
 	}
-	print_runs(page, one->name, one->trials);
+	print_runs(page, f->now.programs);
 	if (f->before)
-		print_runs(page, f->against, f->before);
-	print_races(page, f, one->trials);
+		print_runs(page, f->before->programs);
+	print_races(page, f, f->now.programs);
 	if (f->before)
-		print_gone(page, f);
-	print_pairs(page, one->trials);
+		print_gone(page, f, f->before->programs);
+	print_pairs(page, f->now.programs->trials);
 	if (f->before)
-		print_log(page, f->against, f->before);
-	print_log(page, one->name, one->trials);
+		print_log(page, f->before->programs, " before");
+	print_log(page, f->now.programs, "");
 	page_notes(page, f->notes);
 }
 
@@ -228,11 +294,13 @@ static void race_members(struct json *json, const struct trial_race *race)
 	json_string(json, "log", race->log);
 }
 
-/* is_child: of a command, which alone knows how it ended. */
-static void trials_members(struct json *json, const char *program, const struct trials *t,
-			   const struct trials *other, bool is_child)
+/* other: what the program is compared with, or NULL. is_child: of a command, which alone knows how it
+ * ended. */
+static void trials_members(struct json *json, const struct verify_program *program,
+			   const struct verify_side *other, bool is_child)
 {
-	json_string(json, "program", program);
+	const struct trials *t = program->trials;
+	json_string(json, "program", program->name);
 	json_uint(json, "runs", t->runs);
 	if (is_child)
 		json_null(json, "clean");
@@ -247,12 +315,14 @@ static void trials_members(struct json *json, const char *program, const struct 
 	json_uint(json, "looks", t->looks);
 	json_uint(json, "lost", t->lost);
 	json_bool(json, "complete", !t->cut && !t->lost);
+	if (other)
+		json_bool(json, "ran_in_other", verify_ran(other, program));
 	json_array(json, "races");
 	for (size_t i = 0; i < t->race_count; i++) {
 		json_object(json, NULL);
 		race_members(json, &t->races[i]);
 		if (other)
-			json_bool(json, "in_other", verify_find(other, &t->races[i]) != NULL);
+			json_bool(json, "in_other", verify_has(other, &t->races[i]));
 		json_end_object(json);
 	}
 	json_end_array(json);
@@ -278,47 +348,51 @@ static void trials_members(struct json *json, const char *program, const struct 
 	json_end_array(json);
 }
 
-static void command_members(struct json *json, const struct verify_facts *f)
+static void command_members(struct json *json, const char *name, const char *programs,
+			    const struct verify_side *side, const struct verify_side *other)
 {
-	json_object(json, "command");
-	json_string(json, "line", f->command->line);
-	json_uint(json, "runs", f->command->runs);
-	json_uint(json, "clean", f->command->clean);
-	json_uint(json, "timeouts", f->command->timeouts);
-	json_uint(json, "failed", f->command->failed);
+	json_object(json, name);
+	json_string(json, "line", side->command->line);
+	json_uint(json, "runs", side->command->runs);
+	json_uint(json, "clean", side->command->clean);
+	json_uint(json, "timeouts", side->command->timeouts);
+	json_uint(json, "failed", side->command->failed);
 	json_end_object(json);
-	json_array(json, "programs");
-	for (size_t i = 0; i < f->program_count; i++) {
+	json_array(json, programs);
+	for (size_t i = 0; i < side->program_count; i++) {
 		json_object(json, NULL);
-		trials_members(json, f->programs[i].name, f->programs[i].trials, NULL, true);
+		trials_members(json, &side->programs[i], other, true);
 		json_end_object(json);
 	}
 	json_end_array(json);
 }
 
+/* The one program of a side, or null: there is none, or a command. */
+static void program_member(struct json *json, const char *name, const struct verify_side *side,
+			   const struct verify_side *other)
+{
+	if (!side || side->command) {
+		json_null(json, name);
+		return;
+	}
+	json_object(json, name);
+	trials_members(json, side->programs, other, false);
+	json_end_object(json);
+}
+
 void verify_json(FILE *out, const struct verify_facts *f)
 {
-	const struct verify_program *one = f->programs;
 	struct json json = JSON_INIT(out);
 	json_object(&json, NULL);
 	json_string(&json, "schema", "mapcrash.verify/1");
 	json_uint(&json, "seed", f->seed);
 	json_uint(&json, "hold_ms", f->hold_ms);
-	if (f->command) {
-		command_members(&json, f);
-		json_null(&json, "now");
-	} else {
-		json_object(&json, "now");
-		trials_members(&json, one->name, one->trials, f->before, false);
-		json_end_object(&json);
-	}
-	if (f->before) {
-		json_object(&json, "before");
-		trials_members(&json, f->against, f->before, one->trials, false);
-		json_end_object(&json);
-	} else {
-		json_null(&json, "before");
-	}
+	if (f->now.command)
+		command_members(&json, "command", "programs", &f->now, f->before);
+	if (f->before && f->before->command)
+		command_members(&json, "before_command", "before_programs", f->before, &f->now);
+	program_member(&json, "now", &f->now, f->before);
+	program_member(&json, "before", f->before, &f->now);
 	json_notes(&json, f->notes);
 	json_end_object(&json);
 	json_done(&json);

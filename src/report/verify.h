@@ -22,12 +22,17 @@ struct verify_command {
 	unsigned runs, clean, failed, timeouts;
 };
 
-struct verify_facts {
+/* A program, or a command with the programs that it started. */
+struct verify_side {
 	const struct verify_program *programs; /* one, unless there is a command */
 	size_t program_count;
 	const struct verify_command *command; /* NULL: one program, which was run itself */
-	const char *against; /* a second program, to compare the one with; NULL: none */
-	const struct trials *before; /* of against */
+};
+
+struct verify_facts {
+	struct verify_side now;
+	const struct verify_side *before; /* to compare with; NULL: nothing. Both have a command,
+					     or none has */
 	uint64_t seed;
 	unsigned hold_ms; /* the longest hold */
 	const char *root; /* directory that paths are shown from in SARIF and annotations */
@@ -35,8 +40,12 @@ struct verify_facts {
 	const struct notes *notes;
 };
 
-/* The race of list that race is too, or NULL. */
-const struct trial_race *verify_find(const struct trials *list, const struct trial_race *race);
+/* Whether one of the side's programs has the race. Those of a command are not told apart: what two of
+ * them share may show in either. */
+bool verify_has(const struct verify_side *side, const struct trial_race *race);
+
+/* Whether a program of this name ran on the side: of others it is not known what became of their races. */
+bool verify_ran(const struct verify_side *side, const struct verify_program *program);
 
 void verify_text(struct page *page, const struct verify_facts *facts);
 void verify_json(FILE *out, const struct verify_facts *facts);

@@ -27,7 +27,7 @@ static void describe(struct text *text, const struct verify_facts *f,
 			    side->file ? side->file : "?", side->line);
 	}
 	text_printf(text, "; in %u of %u runs", race->count, program->trials->runs);
-	if (f->command)
+	if (f->now.command)
 		text_printf(text, " of %s", program->name);
 }
 
@@ -86,7 +86,7 @@ static void result(struct json *json, const struct verify_facts *f,
 	json_string(json, "level", "error");
 	if (f->before)
 		json_string(json, "baselineState",
-			    verify_find(f->before, race) ? "unchanged" : "new");
+			    verify_has(f->before, race) ? "unchanged" : "new");
 	json_object(json, "message");
 	json_string(json, "text", text.s);
 	json_end_object(json);
@@ -124,9 +124,9 @@ void verify_sarif(FILE *out, const struct verify_facts *f)
 	json_end_object(&json);
 	json_end_object(&json);
 	json_array(&json, "results");
-	for (size_t i = 0; i < f->program_count; i++)
-		for (size_t k = 0; k < f->programs[i].trials->race_count; k++)
-			result(&json, f, &f->programs[i], &f->programs[i].trials->races[k]);
+	for (size_t i = 0; i < f->now.program_count; i++)
+		for (size_t k = 0; k < f->now.programs[i].trials->race_count; k++)
+			result(&json, f, &f->now.programs[i], &f->now.programs[i].trials->races[k]);
 	json_end_array(&json);
 	json_end_object(&json);
 	json_end_array(&json);
@@ -174,7 +174,7 @@ static void annotate(FILE *out, const struct verify_facts *f, const struct verif
 
 void verify_github(FILE *out, const struct verify_facts *f)
 {
-	for (size_t i = 0; i < f->program_count; i++)
-		for (size_t k = 0; k < f->programs[i].trials->race_count; k++)
-			annotate(out, f, &f->programs[i], &f->programs[i].trials->races[k]);
+	for (size_t i = 0; i < f->now.program_count; i++)
+		for (size_t k = 0; k < f->now.programs[i].trials->race_count; k++)
+			annotate(out, f, &f->now.programs[i], &f->now.programs[i].trials->races[k]);
 }

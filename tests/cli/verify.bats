@@ -56,7 +56,7 @@ for side in race["sides"]:
   echo "$output"
   [ "$status" -eq 0 ]
   [[ "$output" == *"gone      in "*" of 2 runs before, in none now: map[uint32]string"* ]]
-  [[ "$output" == *"structfield printed in run "* ]]
+  [[ "$output" == *"structfield printed before in run "* ]]
   run --separate-stderr "$MAPCRASH" verify --runs 2 --duration 2 --against "$DIR/healthylocks" -- "$DIR/structfield"
   [ "$status" -eq 3 ]
   [[ "$output" == *" (new): main.(*directory).names, map[uint32]string"* ]]
@@ -85,9 +85,12 @@ for result in run["results"]:
 }
 
 @test "verify refuses what it cannot verify" {
-  run --separate-stderr "$MAPCRASH" verify --against "$DIR/healthylocks" -- go test ./...
-  [ "$status" -eq 64 ]
-  [ "${#stderr_lines[@]}" -eq 1 ]
+  for old in "$DIR/nowhere" "$DIR"; do # nothing of that name; a directory without the program
+    run --separate-stderr "$MAPCRASH" verify --against "$old" -- ./structfield.nowhere
+    [ "$status" -eq 2 ]
+    [ "${#stderr_lines[@]}" -eq 1 ]
+    [[ "$stderr" == "mapcrash: --against: "*"No such file or directory" ]]
+  done
   run --separate-stderr "$MAPCRASH" verify --children --runs 2 -- true
   [ "$status" -eq 2 ]
   [ "${#stderr_lines[@]}" -eq 1 ]
@@ -118,6 +121,73 @@ assert race["grade"] == "proven" and race["log"].startswith("fatal error: concur
 for side in race["sides"]:
     assert side["function"] == "live/gotest/racing.Count" and side["line"] == 7, side' \
     "$DIR/gotest.json" "$SOURCE_DIR/docs/verify.schema.json"
+}
+
+@test "verify --against DIR says which races of a go test are gone since, which are new, and which were not tried" {
+  # a module before and after: one race mended, one brought in; later one in a package that is there no more
+  rm -rf "$DIR/before" "$DIR/after"
+  for when in before after; do
+    mkdir "$DIR/$when"
+    printf 'module counting\n\ngo 1.19\n' >"$DIR/$when/go.mod"
+    cp -r "$SOURCE_DIR/tests/live/gotest/racing" "$DIR/$when/mended"
+    cp -r "$SOURCE_DIR/tests/live/gotest/racing" "$DIR/$when/broken"
+  done
+  sed -i 's/^import (/&\n\t"sync"/; s/^func Test/var mu sync.Mutex\n\n&/; s/^\t*Count(.*/mu.Lock()\n&\nmu.Unlock()/
+    s/20 . time.Second/100 * time.Millisecond/; /nothing noticed/d' \
+    "$DIR/after/mended/racing_test.go" "$DIR/before/broken/racing_test.go"
+  cd "$DIR/after"
+  run --separate-stderr "$MAPCRASH" verify --runs 1 --against ../before -- "$DIR/go" test ./...
+  echo "$output" "$stderr"
+  [ "$status" -eq 3 ]
+  [[ "$output" == *"go test ./... in ../before: 1 runs, "* ]]
+  [ "$(grep -c '^gone      in 1 of 1 runs before, in none now: map\[int\]int' <<<"$output")" -eq 1 ]
+  [ "$(grep -c '^  .* in 1 of 1 runs, first in run 1 (new): ' <<<"$output")" -eq 1 ]
+  for printed in "mended.test printed before" "broken.test printed"; do
+    grep -A1 "^what $printed in run 1" <<<"$output" | grep -q '^    fatal error: concurrent map'
+  done
+  cp -r "$SOURCE_DIR/tests/live/gotest/racing" "$DIR/before/dropped"
+  run --separate-stderr "$MAPCRASH" verify --runs 1 --against ../before -- "$DIR/go" test ./...
+  echo "$output" "$stderr"
+  [ "$status" -eq 3 ]
+  [ "$(grep -c '^not tried in 1 of 1 runs before, not run now: map\[int\]int' <<<"$output")" -eq 1 ]
+  run --separate-stderr "$MAPCRASH" verify --runs 1 --json --against ../before -- "$DIR/go" test ./...
+  [ "$status" -eq 3 ]
+  echo "$output" >"$DIR/against.json"
+  python3 -c '
+import json, sys, jsonschema
+report = json.load(open(sys.argv[1]))
+jsonschema.validate(report, json.load(open(sys.argv[2])))
+assert report["now"] is None and report["before"] is None
+assert report["command"]["runs"] == report["before_command"]["runs"] == 1
+def programs(side):
+    return {p["program"]: (p["ran_in_other"], [r["in_other"] for r in p["races"]]) for p in report[side]}
+assert programs("programs") == {"mended.test": (True, []), "broken.test": (True, [False])}, programs("programs")
+assert programs("before_programs") == {"mended.test": (True, [False]), "broken.test": (True, []),
+    "dropped.test": (False, [False])}, programs("before_programs")' \
+    "$DIR/against.json" "$SOURCE_DIR/docs/verify.schema.json"
+}
+
+@test "verify --against takes another command, and another directory of a program" {
+  mkdir -p "$DIR/old" "$DIR/new"
+  cp "$DIR/structfield" "$DIR/old/program"
+  cp "$DIR/healthylocks" "$DIR/new/program"
+  printf '#!/bin/sh\n[ "$PWD" = "$(pwd -P)" ] && exec "$1/program"\n' >"$DIR/starts"
+  chmod +x "$DIR/starts"
+  cd "$DIR/new"
+  run --separate-stderr "$MAPCRASH" verify --runs 2 --duration 2 --against ../old -- ./program
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"./program in ../old: 2, "*"gone      in "*" of 2 runs before, in none now: map[uint32]string"* ]]
+  run --separate-stderr "$MAPCRASH" verify --children --runs 2 --duration 2 --against ../old -- "$DIR/starts" .
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"gone      in "*" of 2 runs before, in none now: map[uint32]string"* ]]
+  printf '#!/bin/sh\nexec ../old/program\n' >"$DIR/starts-old"
+  chmod +x "$DIR/starts-old"
+  run --separate-stderr "$MAPCRASH" verify --children --runs 2 --duration 2 --against "$DIR/starts-old" -- "$DIR/starts" .
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"before    $DIR/starts-old .: 2 runs, "*"gone      in "* ]]
 }
 
 @test "verify finds no race in a sound go test, in any run, and exits 0" {
