@@ -25,6 +25,10 @@
  *
  *	movzbl 0x8(M),t ; (nop) ; test $4,tb ; jcc	bucket maps: the first two or three move
  *	cmpb $0,0x22(M) ; (nop) ; jcc			Swiss maps: the branch moves too where there is no nop
+ *
+ * Without optimisation (-N) the forms are the same: the runtime is never built so (go1.19 cmd/go/internal/work/gc.go,
+ * go1.27 cmd/compile/internal/base/flag.go: CompilingRuntime). Without inlining (-l) M is another
+ * register here and there.
  */
 #ifndef PROBE_PLAN_H
 #define PROBE_PLAN_H

@@ -14,10 +14,35 @@ static enum status refuse(const struct map_code *code, const struct flag_site *c
 			code->function.name);
 }
 
+/* Whether the n bytes are what the assembler keeps a branch off the end of 32 bytes with (go1.19 to go1.27
+ * cmd/internal/obj/x86/asm6.go, nop). The longer ones name memory by rax, and access none. */
+static bool is_padding(const uint8_t *bytes, size_t n)
+{
+	static const struct {
+		uint8_t length, bytes[9];
+	} known[] = {
+		{1, {0x90}},
+		{2, {0x66, 0x90}},
+		{3, {0x0f, 0x1f, 0x00}},
+		{4, {0x0f, 0x1f, 0x40, 0x00}},
+		{5, {0x0f, 0x1f, 0x44, 0x00, 0x00}},
+		{6, {0x66, 0x0f, 0x1f, 0x44, 0x00, 0x00}},
+		{7, {0x0f, 0x1f, 0x80, 0x00, 0x00, 0x00, 0x00}},
+		{8, {0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00}},
+		{9, {0x66, 0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00}},
+	};
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (known[i].length == n && memcmp(known[i].bytes, bytes, n) == 0)
+			return true;
+	return false;
+}
+
 /* Whether an instruction of the run does nothing that depends on where it stands, and reads no memory but
  * the map's. */
-static bool is_movable(const struct insn *insn, uint8_t map_reg)
+static bool is_movable(const struct insn *insn, const uint8_t *bytes, uint8_t map_reg)
 {
+	if (is_padding(bytes, insn->length))
+		return true;
 	for (unsigned i = 0; i < insn->mem_count; i++)
 		if (insn->mem[i].base != map_reg || insn->mem[i].index != INSN_NO_REG ||
 		    insn->mem[i].write)
@@ -52,7 +77,7 @@ static bool take_run(const struct map_code *code, const struct flag_site *check,
 			site->branch_if_zero = insn.cond == INSN_COND_ZERO;
 			break;
 		}
-		if (!is_movable(&insn, site->map_reg))
+		if (!is_movable(&insn, bytes + done, site->map_reg))
 			return false;
 	}
 	return site->end - site->addr >= PLAN_PATCH_SIZE && site->end - site->addr <= PLAN_RUN_MAX;

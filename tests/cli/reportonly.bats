@@ -72,6 +72,22 @@ for miss in told:
   done
 }
 
+@test "it is the same of a program built without optimisation and inlining" {
+  for version in 1.22 1.26; do
+    for program in turns rwreaders; do
+      "$SOURCE_DIR/tools/build-program" $version "$SOURCE_DIR/tests/nearmiss/$program" noopt "$DIR/noopt$version" >/dev/null
+    done
+    run watch noopt$version turns --hold 10 --reads
+    echo "$output"
+    [ "$status" -eq 3 ]
+    is_told proven
+    run watch noopt$version rwreaders --reads --hold 5
+    echo "$output"
+    cat "$DIR/report.json"
+    [ "$status" -eq 0 ]
+  done
+}
+
 @test "the text says which two places, and why" {
   run --separate-stderr "$MAPCRASH" run --report-only -- "$DIR/1.26/turns"
   echo "$stderr"
