@@ -44,7 +44,10 @@ void stub_begin_time(struct builder *b, unsigned line);
 /* Waits while the word at an address has a value, for at most some seconds from now; registers that a
  * system call takes are lost. */
 void stub_wait(struct builder *b, uint64_t word, uint32_t value, unsigned seconds);
-/* Saves and restores what stub_wait changes. */
+/* Sleeps for header.hold_ms; rax, rcx, rdx, rsi, rdi, r10 and r11 are lost. */
+void stub_sleep(struct builder *b);
+/* Saves and restores what both change: so many words. */
+enum { STUB_SAVED = 8 };
 void stub_push_saved(struct emit *e);
 void stub_pop_saved(struct emit *e);
 /* Holds the writer where the options and the table say so. */

@@ -208,7 +208,7 @@ enum status lay_is_allowed(const struct process *process, const struct lay_optio
 	/* Any place that a child of ours may map at, or has something at. */
 	const uint64_t place = UINT64_C(1) << 44, none = (uint64_t)-1;
 	const int anonymous = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
-	struct timespec now, instant = {.tv_nsec = 1};
+	struct timespec instant = {.tv_nsec = 1};
 	uint32_t word = 1;
 	const struct seccomp_call calls[] = {
 		{"memfd_create", SYS_memfd_create, {pointer("mapcrash"), MFD_CLOEXEC}},
@@ -220,20 +220,13 @@ enum status lay_is_allowed(const struct process *process, const struct lay_optio
 		 {place, STUBS_SIZE_MAX, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE,
 		  none}},
 		{"close", SYS_close, {none}},
-		{"gettid", SYS_gettid, {0}},
-		{"clock_gettime", SYS_clock_gettime, {CLOCK_MONOTONIC, pointer(&now)}},
 		{"futex", SYS_futex, {pointer(&word), FUTEX_WAKE, INT32_MAX}},
 		/* of another value than is there: it does not wait */
-		{"futex",
-		 SYS_futex,
-		 {pointer(&word), FUTEX_WAIT_BITSET, 0, 0, 0, FUTEX_BITSET_MATCH_ANY}},
-		{"clock_nanosleep",
-		 SYS_clock_nanosleep,
-		 {CLOCK_MONOTONIC, TIMER_ABSTIME, pointer(&instant)}},
+		{"futex", SYS_futex, {pointer(&word), FUTEX_WAIT, 0}},
 		{"nanosleep", SYS_nanosleep, {pointer(&instant)}},
 	};
-	/* the last two: to hold, and to hold such that two meet */
-	size_t count = sizeof(calls) / sizeof(calls[0]) - 2 + options->holds + options->meets;
+	/* the last one: to hold */
+	size_t count = sizeof(calls) / sizeof(calls[0]) - 1 + options->holds;
 	return process_may_call(process, inherited, calls, count, err);
 }
 

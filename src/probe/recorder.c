@@ -240,8 +240,8 @@ static void set_up_table(struct recorder *rec)
 	if (!rec->how.hold_ms)
 		return;
 	unsigned share = rec->how.hold_share ? rec->how.hold_share : 50;
-	h->hold_time[0] = rec->how.hold_ms / 1000;
-	h->hold_time[1] = rec->how.hold_ms % 1000 * INT64_C(1000000);
+	h->hold_ms = rec->how.hold_ms;
+	h->hold_ticks = rec->ticks_ms * rec->how.hold_ms;
 	h->hold_rest = rec->ticks_ms * rec->how.hold_ms * (100 - share) / share;
 	h->first_rest = rec->ticks_ms * rec->how.hold_ms * (100 - FIRST_SHARE) / FIRST_SHARE;
 	h->hold_map = rec->how.hold_map;

@@ -101,8 +101,7 @@ struct records_header {
 	uint64_t detector_g, detector_goid;
 	uint64_t detector_return; /* return address of its call of fatal */
 	uint64_t detector_sp; /* address of that on its stack */
-	uint32_t detector_thread;
-	uint32_t pad1;
+	uint64_t pad1;
 	uint64_t detector_callee; /* the fatal function that it was about to enter */
 	/* 128 */
 	uint32_t lost; /* writes that found no free line */
@@ -113,7 +112,7 @@ struct records_header {
 	uint64_t hold_next; /* no hold before this time stamp */
 	uint64_t hold_map; /* only this map; 0: any */
 	uint64_t hold_rest; /* ticks from the end of one hold to the next */
-	int64_t hold_time[2]; /* struct timespec: how long a hold lasts */
+	uint64_t hold_ms, hold_ticks; /* how long a hold lasts, and the same in ticks */
 	uint64_t hold_until; /* no hold after this time stamp: who asked for them may be gone */
 	uint32_t hold_on; /* 0: holds are switched off */
 	uint8_t pad3[4];

@@ -49,13 +49,11 @@ void stub_hide_held(struct builder *b)
 	emit_store_at(e, HEADER(held_map), AMD64_RAX);
 	emit_push(e, AMD64_RSI);
 	emit_push(e, AMD64_R8);
-	emit_push(e, AMD64_R9);
 	emit_cmp32_at_imm(e, HEADER(met), MEET_READY);
 	size_t alone = emit_branch(e, EMIT_NOT_EQUAL);
 	stub_wait(b, HEADER(met), MEET_READY, MEET_SECONDS);
 	sleep_ns(e, PART_NS);
 	emit_land(e, alone);
-	emit_pop(e, AMD64_R9);
 	emit_pop(e, AMD64_R8);
 	emit_pop(e, AMD64_RSI);
 	emit_move_imm32(e, AMD64_RCX, CLEAR_PAUSES);

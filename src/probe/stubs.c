@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 
 #include "base/array.h"
 #include "base/bytes.h"
@@ -131,52 +130,6 @@ size_t stub_take_line(struct builder *b, unsigned line, uint64_t found)
 	return emit_jump(e);
 }
 
-/* Pushes a struct timespec, two words, and has clock_gettime(CLOCK_MONOTONIC, rsp) fill it in. */
-static void emit_push_now(struct emit *e)
-{
-	emit_push(e, AMD64_RAX);
-	emit_push(e, AMD64_RAX);
-	emit_move_imm32(e, AMD64_RAX, SYS_clock_gettime);
-	emit_move_imm32(e, AMD64_RDI, CLOCK_MONOTONIC);
-	emit_move(e, AMD64_RSI, AMD64_RSP);
-	emit_syscall(e);
-}
-
-/* Sleeps for header.hold_time. Until a time, not for one: of a sleep that signals interrupt more often
- * than its slack of 50 us the rest would grow (Linux kernel/time/hrtimer.c, do_nanosleep), and a
- * collector that wants to stop the world sends them that fast. */
-static void emit_sleep(struct builder *b)
-{
-	struct emit *e = &b->e;
-	emit_push_now(e);
-	emit_load_at(e, AMD64_RDX, HEADER(hold_time));
-	emit_load(e, AMD64_RCX, AMD64_RSP, 0);
-	emit_add(e, AMD64_RCX, AMD64_RDX);
-	emit_load_at(e, AMD64_RDX, HEADER(hold_time) + 8);
-	emit_load(e, AMD64_RAX, AMD64_RSP, 8);
-	emit_add(e, AMD64_RAX, AMD64_RDX);
-	emit_move_imm32(e, AMD64_RDX, 1000000000);
-	emit_cmp_reg(e, AMD64_RAX, AMD64_RDX);
-	size_t within = emit_branch(e, EMIT_BELOW);
-	emit_add_imm(e, AMD64_RAX, -1000000000);
-	emit_add_imm(e, AMD64_RCX, 1);
-	emit_land(e, within);
-	emit_store(e, AMD64_RSP, 0, AMD64_RCX);
-	emit_store(e, AMD64_RSP, 8, AMD64_RAX);
-	/* clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, rsp, NULL) */
-	uint64_t again = emit_here(e);
-	emit_move_imm32(e, AMD64_RAX, SYS_clock_nanosleep);
-	emit_move_imm32(e, AMD64_RDI, CLOCK_MONOTONIC);
-	emit_move_imm32(e, AMD64_RSI, TIMER_ABSTIME);
-	emit_move(e, AMD64_RDX, AMD64_RSP);
-	emit_zero(e, AMD64_R10);
-	emit_syscall(e);
-	emit_cmp32_imm(e, AMD64_RAX, -4 /* EINTR */);
-	emit_branch_back(e, EMIT_EQUAL, again);
-	emit_pop(e, AMD64_RAX);
-	emit_pop(e, AMD64_RAX);
-}
-
 /* Whether the map is of one of the types in the header: returns the jump for one that is not. Nothing has
  * been changed but what is on the stack. */
 static size_t emit_check_type(struct builder *b, const struct plan_site *site)
@@ -209,7 +162,7 @@ static void emit_keep(struct builder *b, const struct plan_site *site)
 		emit_push(e, AMD64_RSI);
 		stub_show_held(b, site);
 	}
-	emit_sleep(b);
+	stub_sleep(b);
 	if (b->how->meets) {
 		emit_pop(e, AMD64_RSI);
 		stub_hide_held(b);
@@ -312,49 +265,6 @@ void stub_hold(struct builder *b, const struct plan_site *site)
 	/* and, xor and test leave the same flags for the same result: Intel SDM volume 1, A.1 */
 	if (site->kind == PLAN_SET)
 		emit_test32(e, site->temp_reg);
-}
-
-void stub_wait(struct builder *b, uint64_t word, uint32_t value, unsigned seconds)
-{
-	struct emit *e = &b->e;
-	emit_push_now(e);
-	emit_load(e, AMD64_RAX, AMD64_RSP, 0);
-	emit_add_imm(e, AMD64_RAX, (int32_t)seconds);
-	emit_store(e, AMD64_RSP, 0, AMD64_RAX);
-	uint64_t again = emit_here(e);
-	emit_cmp32_at_imm(e, word, (int8_t)value);
-	size_t changed = emit_branch(e, EMIT_NOT_EQUAL);
-	/* futex(word, FUTEX_WAIT_BITSET, value, rsp, 0, all): the deadline is absolute, so signals
-	 * do not move it */
-	emit_move_imm32(e, AMD64_RAX, SYS_futex);
-	emit_lea_at(e, AMD64_RDI, word);
-	emit_move_imm32(e, AMD64_RSI, FUTEX_WAIT_BITSET);
-	emit_move_imm32(e, AMD64_RDX, value);
-	emit_move(e, AMD64_R10, AMD64_RSP);
-	emit_zero(e, AMD64_R8);
-	emit_move_imm32(e, AMD64_R9, FUTEX_BITSET_MATCH_ANY);
-	emit_syscall(e);
-	emit_cmp32_imm(e, AMD64_RAX, -110 /* ETIMEDOUT */);
-	emit_branch_back(e, EMIT_NOT_EQUAL, again);
-	emit_land(e, changed);
-	emit_pop(e, AMD64_RAX);
-	emit_pop(e, AMD64_RAX);
-}
-
-/* Registers that waiting changes, in the order in which they are pushed. */
-static const uint8_t wait_saved[] = {AMD64_RAX, AMD64_RCX, AMD64_RDX, AMD64_RSI, AMD64_RDI,
-				     AMD64_R8,	AMD64_R9,  AMD64_R10, AMD64_R11};
-
-void stub_push_saved(struct emit *e)
-{
-	for (size_t i = 0; i < sizeof(wait_saved); i++)
-		emit_push(e, wait_saved[i]);
-}
-
-void stub_pop_saved(struct emit *e)
-{
-	for (size_t i = sizeof(wait_saved); i-- > 0;)
-		emit_pop(e, wait_saved[i]);
 }
 
 /* Stands still while somebody reads a frozen table; and before, until the detector that froze it has said
@@ -507,18 +417,12 @@ static void emit_fatal(struct builder *b, uint64_t callee)
 	emit_store_at(e, HEADER(detector_g), AMD64_R14);
 	emit_load(e, AMD64_RAX, AMD64_R14, b->plan->goid_offset);
 	emit_store_at(e, HEADER(detector_goid), AMD64_RAX);
-	emit_lea(e, AMD64_RAX, AMD64_RSP, 8 * sizeof(wait_saved));
+	emit_lea(e, AMD64_RAX, AMD64_RSP, 8 * STUB_SAVED);
 	emit_store_at(e, HEADER(detector_sp), AMD64_RAX);
 	emit_load(e, AMD64_RAX, AMD64_RAX, 0);
 	emit_store_at(e, HEADER(detector_return), AMD64_RAX);
 	emit_lea_at(e, AMD64_RAX, callee);
 	emit_store_at(e, HEADER(detector_callee), AMD64_RAX);
-	emit_move_imm32(e, AMD64_RAX, SYS_gettid);
-	emit_syscall(e);
-	static_assert(offsetof(struct records_header, pad1) ==
-			      offsetof(struct records_header, detector_thread) + 4,
-		      "eight bytes are stored");
-	emit_store_at(e, HEADER(detector_thread), AMD64_RAX);
 	emit_store32_imm_at(e, HEADER(freeze), FREEZE_FROZEN);
 	/* futex(&freeze, FUTEX_WAKE, all) */
 	emit_move_imm32(e, AMD64_RAX, SYS_futex);

@@ -11,9 +11,11 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
 #include <cmocka.h>
 
+#include "insn/insn.h"
 #include "probe/stubs.h"
 
 /* Memory that code can be written to and run in. The caller unmaps it. */
@@ -35,11 +37,38 @@ static inline void lay_patches(const struct stubs *stubs)
 	}
 }
 
-/* Calls the function of two arguments, a map and a g, that lies at addr. */
-static inline uint64_t call_at(uint64_t addr, void *map, void *g)
+/* Calls the function of two arguments, a map and a g, that lies at addr. Inlined, so that its caller is who calls
+ * that. */
+[[gnu::always_inline]] static inline uint64_t call_at(uint64_t addr, void *map, void *g)
 {
 	typedef uint64_t map_function(void *map, void *g);
 	return ((map_function *)(uintptr_t)addr)(map, g);
+}
+
+/* That what the stubs, which lie at addr, call of the kernel are calls that Go itself cannot do without: a filter
+ * that comes later kills for others. Returns how many calls there are. */
+static inline unsigned check_calls(const struct stubs *stubs, uint64_t addr)
+{
+	struct stubs_index index;
+	unsigned calls = 0;
+	memcpy(&index, stubs->bytes, sizeof(index));
+	for (uint32_t i = 0; i < index.count; i++) {
+		struct stub_info info;
+		struct insn insn;
+		uint32_t eax = 0;
+		memcpy(&info, stubs->bytes + sizeof(index) + i * sizeof(info), sizeof(info));
+		for (uint64_t at = info.start; at < info.end; at += insn.length) {
+			const uint8_t *code = stubs->bytes + at;
+			assert_true(insn_decode(ARCH_AMD64, code, info.end - at, addr + at, &insn));
+			if (code[0] == 0xb8) /* mov $imm32,%eax */
+				memcpy(&eax, code + 1, sizeof(eax));
+			if (code[0] != 0x0f || code[1] != 0x05) /* syscall */
+				continue;
+			assert_true(eax == SYS_nanosleep || eax == SYS_futex);
+			calls++;
+		}
+	}
+	return calls;
 }
 
 /* For stubs_settle: a word of our own memory. */

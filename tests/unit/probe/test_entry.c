@@ -18,6 +18,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "probe/emit.h"
 #include "probe/records.h"
 #include "probe/stubs.h"
@@ -194,6 +195,21 @@ static void who_comes_to_a_held_map_is_shown_and_waits(void **state)
 	tear_down(&f);
 }
 
+static void who_comes_to_a_held_map_goes_on_where_nobody_looks(void **state)
+{
+	(void)state;
+	struct fixture f;
+	set_up(&f, true, false);
+	assert_int_equal(check_calls(&f.stubs, STUBS), 1);
+	f.table->held_map = (uint64_t)(uintptr_t)f.map;
+	int64_t start = clock_ms();
+	assert_int_equal(call_check(&f), 0);
+	assert_true(clock_ms() - start >= MEET_SECONDS * 1000 / 2);
+	assert_int_equal(f.table->meetings, 1);
+	assert_int_equal(f.table->met, MEET_READY);
+	tear_down(&f);
+}
+
 static void a_writer_is_held_before_its_check(void **state)
 {
 	(void)state;
@@ -214,7 +230,8 @@ static void a_writer_is_held_before_its_check(void **state)
 	memcpy((void *)(uintptr_t)patch->addr, patch->new, PLAN_PATCH_SIZE);
 	f.table->hold_on = 1;
 	f.table->hold_until = UINT64_MAX;
-	f.table->hold_time[1] = 1000000;
+	f.table->hold_ms = 1;
+	f.table->hold_ticks = 1000000;
 	uint64_t before = records_now();
 	assert_int_equal(call_check(&f), 0);
 	assert_true(f.table->held.set > before && f.table->held.set < records_now());
@@ -232,6 +249,7 @@ int main(void)
 		cmocka_unit_test(the_check_branches_as_it_did),
 		cmocka_unit_test(a_reader_leaves_a_line_of_its_own),
 		cmocka_unit_test(who_comes_to_a_held_map_is_shown_and_waits),
+		cmocka_unit_test(who_comes_to_a_held_map_goes_on_where_nobody_looks),
 		cmocka_unit_test(a_writer_is_held_before_its_check),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -309,7 +309,8 @@ static void switch_holds_on(struct fixture *f)
 	set_up(f, true, true);
 	f->table->hold_on = 1;
 	f->table->hold_until = UINT64_MAX;
-	f->table->hold_time[1] = 1000000;
+	f->table->hold_ms = 1;
+	f->table->hold_ticks = 1000000;
 }
 
 static void a_writer_is_held_only_after_another_one(void **state)
@@ -370,6 +371,52 @@ static void the_main_goroutine_is_held_first_only_once_packages_are_initialized(
 	f.g[LOCKEDM_AT / 8] = 0;
 	call_set(&f, f.g);
 	assert_int_equal(f.table->holds, 1);
+	tear_down(&f);
+}
+
+/* As where the time stamp counter began anew; and where signals leave no piece of the sleep whole. */
+static void a_hold_ends_by_its_pieces_or_by_the_counter_whichever_is_first(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct timespec start, end;
+	switch_holds_on(&f);
+	f.table->hold_ms = 20;
+	f.table->hold_ticks = UINT64_MAX / 2;
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	call_set(&f, f.g);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	assert_int_equal(f.table->holds, 1);
+	assert_true((end.tv_sec - start.tv_sec) * 1000000000 + end.tv_nsec - start.tv_nsec >=
+		    20000000);
+	/* years, if the counter did not end it */
+	f.table->hold_ms = UINT32_MAX;
+	f.table->hold_ticks = 1;
+	memset((uint8_t *)f.table + records_last_offset(BITS), 0,
+	       sizeof(struct record_last) << RECORD_LAST_BITS);
+	call_set(&f, f.g);
+	assert_int_equal(f.table->holds, 2);
+	tear_down(&f);
+}
+
+static void stubs_call_only_what_go_itself_calls(void **state)
+{
+	(void)state;
+	struct fixture f;
+	set_up(&f, true, true);
+	/* a hold's; a writer's three waits */
+	assert_int_equal(check_calls(&f.stubs, STUBS), 1 + 3);
+	stubs_done(&f.stubs);
+	f.sites[0] = (struct plan_site){.kind = PLAN_FATAL,
+					.addr = CODE + 1024,
+					.end = CODE + 1024 + PLAN_PATCH_SIZE,
+					.original = {0xe8},
+					.callee = CODE + 2048};
+	struct stubs_options how = {
+		.addr = STUBS, .table = STUBS + STUBS_SIZE_MAX, .line_bits = BITS, .times = true};
+	assert_int_equal(stubs_build(&f.plan, &how, &f.stubs, NULL), OK);
+	/* and the detector's, which wakes who waits for it, and waits */
+	assert_int_equal(check_calls(&f.stubs, STUBS), 3 + 1 + 3);
 	tear_down(&f);
 }
 
@@ -444,6 +491,8 @@ int main(void)
 		cmocka_unit_test(the_first_writer_of_a_map_is_held_and_then_none_for_a_while),
 		cmocka_unit_test(
 			the_main_goroutine_is_held_first_only_once_packages_are_initialized),
+		cmocka_unit_test(a_hold_ends_by_its_pieces_or_by_the_counter_whichever_is_first),
+		cmocka_unit_test(stubs_call_only_what_go_itself_calls),
 		cmocka_unit_test(a_thread_in_a_stub_is_shown_where_it_would_be),
 		cmocka_unit_test(a_thread_in_stubs_that_are_not_here_is_told),
 	};
