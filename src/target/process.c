@@ -11,6 +11,7 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -241,6 +242,33 @@ static enum status stop_all(struct process *p, struct notes *notes, struct error
 	return OK;
 }
 
+/*
+ * A sleep that the stop has interrupted goes on by a call that the program never made, restart_syscall, and a
+ * filter may kill for that one. Where there is a filter the sleep ends instead, as if a signal had come: with
+ * EINTR (Linux arch/x86/kernel/signal.c, arch_do_signal_or_restart; arm64 is left as it is). Signals
+ * interrupt the sleeps of a Go program all the time.
+ */
+static void end_sleep(const struct tracee *tracee)
+{
+#ifdef __x86_64__
+	enum { ERESTART_RESTARTBLOCK = 516 }; /* Linux include/linux/errno.h */
+	struct user_regs_struct regs;
+	struct iovec iov = {&regs, sizeof(regs)};
+	char seccomp[8];
+	if (ptrace(PTRACE_GETREGSET, tracee->tid, (void *)NT_PRSTATUS, &iov) != 0 ||
+	    iov.iov_len != sizeof(regs) || (int64_t)regs.orig_rax < 0 ||
+	    (int64_t)regs.rax != -ERESTART_RESTARTBLOCK ||
+	    !process_status_field(tracee->tid, "Seccomp", seccomp, sizeof(seccomp)) ||
+	    strcmp(seccomp, "2") != 0)
+		return;
+	regs.rax = (uint64_t)-EINTR;
+	/* where that fails it has just been killed */
+	(void)ptrace(PTRACE_SETREGSET, tracee->tid, (void *)NT_PRSTATUS, &iov);
+#else
+	(void)tracee;
+#endif
+}
+
 void process_resume(struct process *process)
 {
 	bool gone = false;
@@ -248,6 +276,8 @@ void process_resume(struct process *process)
 	wait_stopped(process, LATE_TIMEOUT_MS);
 	for (size_t i = 0; i < process->tracee_count; i++) {
 		struct tracee *tracee = &process->tracees[i];
+		if (tracee->stopped)
+			end_sleep(tracee);
 		if (tracee->stopped &&
 		    ptrace(PTRACE_DETACH, tracee->tid, NULL, (void *)(intptr_t)tracee->signal) != 0)
 			tracee->gone = true;

@@ -182,6 +182,19 @@ attach() { # ARGS...: a recorder in the process, and off again
   attach --hold 10
 }
 
+@test "a seccomp filter that kills for how the kernel goes on with a sleep that a stop has interrupted" {
+  reads_filters || skip "filters cannot be read here: be root, outside of containers"
+  start "$DIR/without" kill:restart_syscall "$DIR/healthylocks"
+  for _ in 1 2 3 4 5; do
+    attach --hold 5
+    # 1: a recorder that was there has changed the program's pages
+    run "$DIR/mapcrash" goroutines "$pid"
+    [ "$status" -le 1 ]
+    [[ "$output" == *"main.main "* ]]
+    kill -0 "$pid"
+  done
+}
+
 @test "a seccomp filter that cannot be read is taken for ours where we have as many" {
   start "$DIR/without" kill:acct "$DIR/healthylocks"
   run --separate-stderr "$DIR/without" acct "$DIR/mapcrash" attach --duration 0 "$pid"

@@ -1,7 +1,7 @@
 /*
  * Runs a program that may not make one system call: a seccomp filter answers it by EPERM, as those of containers do,
  * or kills for it.
- * usage: without [kill:]ptrace|memfd_create|nanosleep|clock_nanosleep|acct|perf_event_open PROG ARGS...
+ * usage: without [kill:]ptrace|memfd_create|nanosleep|clock_nanosleep|restart_syscall|acct|perf_event_open PROG ARGS...
  */
 #include <errno.h>
 #include <linux/filter.h>
@@ -17,9 +17,13 @@ static const struct {
 	const char *name;
 	unsigned nr;
 } calls[] = {
-	{"ptrace", SYS_ptrace},	      {"memfd_create", SYS_memfd_create},
-	{"nanosleep", SYS_nanosleep}, {"clock_nanosleep", SYS_clock_nanosleep},
-	{"acct", SYS_acct},	      {"perf_event_open", SYS_perf_event_open},
+	{"ptrace", SYS_ptrace},
+	{"memfd_create", SYS_memfd_create},
+	{"nanosleep", SYS_nanosleep},
+	{"clock_nanosleep", SYS_clock_nanosleep},
+	{"restart_syscall", SYS_restart_syscall},
+	{"acct", SYS_acct},
+	{"perf_event_open", SYS_perf_event_open},
 };
 
 int main(int argc, char **argv)

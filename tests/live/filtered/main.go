@@ -24,8 +24,7 @@ var allowed = []uintptr{
 	syscall.SYS_FUTEX, syscall.SYS_NANOSLEEP, syscall.SYS_SCHED_YIELD, syscall.SYS_SCHED_GETAFFINITY,
 	syscall.SYS_RT_SIGACTION, syscall.SYS_RT_SIGPROCMASK, syscall.SYS_RT_SIGRETURN, syscall.SYS_SIGALTSTACK,
 	syscall.SYS_EPOLL_CREATE1, syscall.SYS_EPOLL_CTL, syscall.SYS_EPOLL_PWAIT, syscall.SYS_PIPE2, syscall.SYS_EVENTFD2,
-	318,                         // getrandom: package syscall of amd64 is older
-	syscall.SYS_RESTART_SYSCALL, // how the kernel goes on with a sleep of a thread that a tracer stopped
+	318, // getrandom: package syscall of amd64 is older
 }
 
 // linux/filter.h, linux/seccomp.h and linux/prctl.h.
