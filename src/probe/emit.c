@@ -180,6 +180,15 @@ void emit_test32(struct emit *e, unsigned reg)
 	emit_regs(e, false, 0x85, machine_number(reg), machine_number(reg));
 }
 
+void emit_test32_imm(struct emit *e, unsigned reg, uint32_t mask)
+{
+	unsigned number = machine_number(reg);
+	emit_rex(e, false, 0, number);
+	emit_byte(e, 0xf7);
+	emit_byte(e, 0xc0 | (number & 7));
+	emit_u32(e, mask);
+}
+
 void emit_zero(struct emit *e, unsigned reg)
 {
 	emit_regs(e, false, 0x31, machine_number(reg), machine_number(reg));
@@ -313,6 +322,29 @@ void emit_join_halves(struct emit *e)
 void emit_lfence(struct emit *e)
 {
 	emit_bytes(e, "\x0f\xae\xe8", 3);
+}
+
+void emit_fence(struct emit *e)
+{
+	/* lock or dword [rsp], 0: quicker than mfence */
+	emit_bytes(e, "\xf0\x83\x0c\x24\x00", 5);
+}
+
+/* movq xmm, reg */
+static void emit_move_to_xmm(struct emit *e, unsigned xmm, unsigned from)
+{
+	unsigned number = machine_number(from);
+	const uint8_t bytes[] = {0x66, (uint8_t)(0x48 | number >> 3), 0x0f, 0x6e,
+				 (uint8_t)(0xc0 | xmm << 3 | (number & 7))};
+	emit_bytes(e, bytes, sizeof(bytes));
+}
+
+void emit_store_pair(struct emit *e, unsigned base, unsigned first, unsigned second)
+{
+	emit_move_to_xmm(e, 0, first);
+	emit_move_to_xmm(e, 1, second);
+	emit_bytes(e, "\x66\x0f\x6c\xc1", 4); /* punpcklqdq xmm0, xmm1 */
+	emit_mem(e, false, 0x0f29, 0, base, 0); /* movaps [base], xmm0 */
 }
 
 void emit_pause(struct emit *e)

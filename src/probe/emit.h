@@ -49,6 +49,7 @@ void emit_add(struct emit *e, unsigned to, unsigned from);
 void emit_add_imm(struct emit *e, unsigned to, int32_t value);
 void emit_or(struct emit *e, unsigned to, unsigned from);
 void emit_test32(struct emit *e, unsigned reg); /* test reg32, reg32 */
+void emit_test32_imm(struct emit *e, unsigned reg, uint32_t mask);
 void emit_zero(struct emit *e, unsigned reg); /* xor reg32, reg32 */
 void emit_dec32(struct emit *e, unsigned reg);
 void emit_imul32(struct emit *e, unsigned to, unsigned from, uint32_t factor);
@@ -74,6 +75,11 @@ void emit_rdtsc_halves(struct emit *e);
 void emit_join_halves(struct emit *e);
 /* Waits until all before it is done: a time that is read next is not an earlier one. */
 void emit_lfence(struct emit *e);
+/* Waits until all processors see what was stored before it. */
+void emit_fence(struct emit *e);
+/* Stores two registers in the 16 bytes at base, which must be a multiple of 16, at once: processors with AVX never
+ * split such a store (Intel SDM volume 3, 9.1.1). xmm0 and xmm1 are lost. */
+void emit_store_pair(struct emit *e, unsigned base, unsigned first, unsigned second);
 void emit_pause(struct emit *e);
 void emit_syscall(struct emit *e);
 /* Breakpoints up to the next address that is so many bytes, fewer than of, behind a multiple of of. */

@@ -202,7 +202,7 @@ enum status graft_write(struct runtime *rt, struct executable *file,
 	if (graft_is_in(file))
 		return error_set(err, ERROR_UNSUPPORTED,
 				 "the program is patched already: it records by itself");
-	if (plan_make(rt, &plan, err) != OK ||
+	if (plan_make(rt, &plan, err) != OK || (how.times && plan_add_gogo(rt, &plan, err) != OK) ||
 	    find_place(&plan, file, &parts, &how, &place, err) != OK ||
 	    make_code(&plan, &how, &stubs, &code, &parts.code_size, err) != OK ||
 	    redirect(file, &stubs, err) != OK)

@@ -418,6 +418,33 @@ enum status plan_make(struct runtime *rt, struct plan *ret, struct error *err)
 	return OK;
 }
 
+enum status plan_add_gogo(struct runtime *rt, struct plan *plan, struct error *err)
+{
+	/* go1.19 to go1.27 runtime/asm_amd64.s: MOVQ buf+0(FP), BX; MOVQ gobuf_g(BX), DX */
+	static const uint8_t start[] = {0x48, 0x8b, 0x5c, 0x24,	       0x08,
+					0x48, 0x8b, 0x53, PLAN_GOBUF_G};
+	uint8_t bytes[sizeof(start)];
+	struct function fn;
+	if (!pclntab_by_name(rt->pclntab, "runtime.gogo", &fn) ||
+	    fn.end - fn.entry < sizeof(bytes) ||
+	    memory_read(rt->target->memory, fn.entry, bytes, sizeof(bytes), NULL) != OK ||
+	    memcmp(bytes, start, sizeof(bytes)) != 0)
+		return OK;
+	struct plan_site site = {
+		.kind = PLAN_GOGO,
+		.addr = fn.entry,
+		.end = fn.entry + PLAN_PATCH_SIZE,
+		.map_reg = INSN_NO_REG,
+		.temp_reg = INSN_NO_REG,
+		.function = fn.name,
+	};
+	memcpy(site.original, bytes, PLAN_PATCH_SIZE);
+	if (!ARRAY_PUSH(plan->list, plan->count, plan->cap, site))
+		return error_nomem(err);
+	qsort(plan->list, plan->count, sizeof(*plan->list), by_address);
+	return OK;
+}
+
 void plan_done(struct plan *plan)
 {
 	free(plan->list);

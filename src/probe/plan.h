@@ -20,6 +20,13 @@
  * with a distance of four bytes leads to it, that branch leads to the stub instead. Of the call the four
  * bytes of its distance change, so that it calls a stub which goes on to fatal.
  *
+ * At the entry of runtime.gogo, by which a thread takes up a goroutine,
+ *
+ *	mov 0x8(%rsp),%rbx ; mov 0x10(%rbx),%rdx
+ *
+ * the first instruction becomes a jump to a stub that keeps when. A program whose runtime begins it in another way is
+ * recorded without.
+ *
  * The entry check, at which each map function dies when the flag is set, is planned for only where it is
  * asked for:
  *
@@ -40,7 +47,15 @@
 #include "base/error.h"
 #include "go/runtime.h"
 
-enum plan_kind { PLAN_SET, PLAN_CLEAR, PLAN_CHECKED, PLAN_BRANCH, PLAN_FATAL, PLAN_ENTRY };
+enum plan_kind {
+	PLAN_SET,
+	PLAN_CLEAR,
+	PLAN_CHECKED,
+	PLAN_BRANCH,
+	PLAN_FATAL,
+	PLAN_ENTRY,
+	PLAN_GOGO
+};
 
 /* The type that a map function works on is an argument; it may be gone by the time that the flag is set. */
 enum plan_type_place {
@@ -52,7 +67,11 @@ enum plan_type_place {
 /* Minor versions of Go whose map code was measured. */
 enum { PLAN_GO_FIRST = 19, PLAN_GO_LAST = 27 };
 
-enum { PLAN_RUN_MAX = 24, PLAN_PATCH_SIZE = 5 };
+enum {
+	PLAN_RUN_MAX = 24,
+	PLAN_PATCH_SIZE = 5,
+	PLAN_GOBUF_G = 16, /* of the g in a runtime.gobuf */
+};
 
 struct plan_site {
 	enum plan_kind kind;
@@ -101,5 +120,8 @@ void plan_done(struct plan *plan);
  * ERROR_UNSUPPORTED, with the function's name, where one of them is not of the form above. */
 enum status plan_add_entries(struct runtime *rt, bool reads, bool writes, struct plan *plan,
 			     struct error *err);
+
+/* Adds the entry of runtime.gogo, where it is of the form above. */
+enum status plan_add_gogo(struct runtime *rt, struct plan *plan, struct error *err);
 
 #endif

@@ -215,7 +215,8 @@ static enum status make_plan(struct recorder *rec, struct notes *notes, uint64_t
 	bool meets = rec->how.meets && rec->how.hold_ms;
 	if (plan_make(rt, &rec->plan, err) != OK ||
 	    ((meets || rec->how.reads) &&
-	     plan_add_entries(rt, rec->how.reads, meets, &rec->plan, err) != OK))
+	     plan_add_entries(rt, rec->how.reads, meets, &rec->plan, err) != OK) ||
+	    (!rec->how.no_times && plan_add_gogo(rt, &rec->plan, err) != OK))
 		return FAILED;
 	if (!auxv_value(rec->pid, AT_ENTRY, &entry))
 		return error_set(err, ERROR_IO, "process %d is ending: its memory is gone",

@@ -18,6 +18,7 @@ static_assert(offsetof(struct records_header, holder) == 192, "cache lines");
 static_assert(offsetof(struct records_header, first_next) == 320, "cache lines");
 static_assert(offsetof(struct records_header, held_map) == 448, "cache lines");
 static_assert(offsetof(struct records_header, held) == 512, "cache lines");
+static_assert(offsetof(struct records_header, found_g) == 768, "cache lines");
 
 enum { PAGE = 4096 };
 
@@ -26,25 +27,32 @@ uint64_t records_lines_offset(void)
 	return sizeof(struct records_header);
 }
 
-static uint64_t lines_size(unsigned line_bits)
+uint64_t records_lines_size(unsigned line_bits)
 {
 	return ((UINT64_C(1) << line_bits) + RECORD_PROBES) * sizeof(struct record);
 }
 
 uint64_t records_before_offset(unsigned line_bits)
 {
-	return records_lines_offset() + lines_size(line_bits);
+	return records_lines_offset() + records_lines_size(line_bits);
 }
 
 uint64_t records_last_offset(unsigned line_bits)
 {
-	return records_before_offset(line_bits) + lines_size(line_bits);
+	return records_before_offset(line_bits) +
+	       (records_lines_size(line_bits) << RECORD_BEFORE_BITS);
+}
+
+uint64_t records_runs_offset(unsigned line_bits)
+{
+	return records_last_offset(line_bits) +
+	       (UINT64_C(1) << RECORD_LAST_BITS) * sizeof(struct record_last);
 }
 
 uint64_t records_size(unsigned line_bits)
 {
-	uint64_t end = records_last_offset(line_bits) +
-		       (UINT64_C(1) << RECORD_LAST_BITS) * sizeof(struct record_last);
+	uint64_t end = records_runs_offset(line_bits) +
+		       (UINT64_C(1) << RECORD_RUN_BITS) * sizeof(struct record_run);
 	return (end + PAGE - 1) / PAGE * PAGE;
 }
 
@@ -55,7 +63,7 @@ uint64_t records_reads_offset(unsigned line_bits)
 
 uint64_t records_size_with_reads(unsigned line_bits)
 {
-	uint64_t end = records_reads_offset(line_bits) + lines_size(line_bits);
+	uint64_t end = records_reads_offset(line_bits) + records_lines_size(line_bits);
 	return (end + PAGE - 1) / PAGE * PAGE;
 }
 
@@ -142,13 +150,15 @@ static enum status parse_lines(const uint8_t *at, const struct records_header *h
 static enum status parse_before(const uint8_t *at, const struct records_header *h,
 				struct records *records, struct error *err)
 {
-	uint64_t there = lines_size(h->line_bits);
+	enum { PLACES = 1 << RECORD_BEFORE_BITS };
+	uint64_t size = records_lines_size(h->line_bits);
 	size_t cap = 0, count = ((size_t)1 << h->line_bits) + RECORD_PROBES;
-	for (size_t i = 0; i < count; i++, at += sizeof(struct record)) {
+	for (size_t i = 0; i < count * PLACES; i++) {
 		struct record record;
-		if (!load_u64(at + offsetof(struct record, g)) ||
-		    !load_u64(at + there + offsetof(struct record, map)) ||
-		    !copy_line(at + there, &record))
+		const uint8_t *line = at + i / PLACES * sizeof(record);
+		const uint8_t *place = line + (1 + i % PLACES) * size;
+		if (!load_u64(line + offsetof(struct record, g)) ||
+		    !load_u64(place + offsetof(struct record, map)) || !copy_line(place, &record))
 			continue;
 		if (h->flags & RECORDS_SEEDS)
 			take_seed(&record);
@@ -157,6 +167,17 @@ static enum status parse_before(const uint8_t *at, const struct records_header *
 			return error_nomem(err);
 	}
 	return OK;
+}
+
+static uint64_t detector_since(const uint8_t *runs, const struct records_header *h)
+{
+	for (size_t i = 0; i < (size_t)1 << RECORD_RUN_BITS; i++) {
+		struct record_run run;
+		memcpy(&run, runs + i * sizeof(run), sizeof(run));
+		if (h->frozen && run.g == h->detector_g && run.since <= h->frozen_at)
+			return run.since;
+	}
+	return 0;
 }
 
 enum status records_parse(const void *p, size_t n, struct records *ret, struct error *err)
@@ -179,6 +200,8 @@ enum status records_parse(const void *p, size_t n, struct records *ret, struct e
 	    parse_lines((const uint8_t *)p + records_reads_offset(h->line_bits), h, &records.reads,
 			&records.read_seeds, &records.read_count, err) != OK)
 		return FAILED;
+	records.detector_since =
+		detector_since((const uint8_t *)p + records_runs_offset(h->line_bits), h);
 	*ret = records;
 	records = (struct records){0};
 	return OK;

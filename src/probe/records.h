@@ -6,11 +6,14 @@
  * memfd, and for cores, in which it lies from a page's start on and is known by its magic. Numbers are
  * little endian. A goroutine has at most one map write in flight, so one line each loses nothing
  * that a crash needs: other goroutines cannot push it out. One that goes on to another map leaves its
- * line for the one before in a second array, since it may be there before the table is frozen.
+ * line for the one before in further arrays, since it may be there before the table is frozen.
  *
- * A line is written before the flag is set and after it is cleared: the interval that it holds contains
- * the true one. Nothing is written any more once frozen is set, which happens at the first instruction behind a
- * check that fails.
+ * A line is written before the flag is set, and with times not before the processors see it cleared: the
+ * interval that it holds contains the true one. Nothing is written any more once frozen is set, which happens
+ * at the first instruction behind a check that fails.
+ *
+ * With times it is also written down since when a goroutine has been running: what a check has seen then
+ * happened since.
  */
 #ifndef PROBE_RECORDS_H
 #define PROBE_RECORDS_H
@@ -24,7 +27,7 @@
 #include "target/target.h"
 
 /* Eight bytes at a page's start; the last is the version of the layout. */
-#define RECORDS_MAGIC "\177MAPREC\003"
+#define RECORDS_MAGIC "\177MAPREC\004"
 enum { RECORDS_MAGIC_SIZE = 8 };
 
 enum {
@@ -36,6 +39,9 @@ enum {
 	RECORD_LINE_BITS_MIN = 4,
 	RECORD_LINE_BITS_MAX = 20, /* 256 MB; a program with that many goroutines is a rare one */
 	RECORD_LINE_BITS = 16,
+	/* Places for what a line was before, 1 << this many: a goroutine may go through several maps before
+	 * the table is frozen. */
+	RECORD_BEFORE_BITS = 3,
 	/* Types that holds can be narrowed to: one, and those that stand for it in a conversion
 	 * (http.Header, textproto.MIMEHeader) or in generic code. */
 	RECORD_HOLD_TYPES = 8,
@@ -134,9 +140,13 @@ struct records_header {
 	struct record held; /* that writer: state, site and times are those of its entry check */
 	struct record
 		comer; /* who came to its map; clear is held.set, so that the two belong together */
-	/* 768: behind the lines lie as many of what they were before, struct record_last[1 << RECORD_LAST_BITS]
-	 * behind those, and where the flags say so, the lines of the readers behind that */
-	uint8_t pad8[4096 - 768];
+	/* Written by the last writer whose set found the flag set. 768 */
+	uint64_t found_g, found_map, found_at; /* who, of which map, when */
+	uint8_t pad8[40];
+	/* 832: behind the lines lie 1 << RECORD_BEFORE_BITS times as many of what they were before,
+	 * struct record_last[1 << RECORD_LAST_BITS] behind those, struct record_run[1 << RECORD_RUN_BITS]
+	 * behind that, and where the flags say so, the lines of the readers at the end */
+	uint8_t pad9[4096 - 832];
 };
 
 /* Who wrote a map last; kept for holds only. Maps that share an entry push each other out: then a
@@ -146,14 +156,34 @@ struct record_last {
 };
 enum { RECORD_LAST_BITS = 12 };
 
+/* Since when a goroutine has been running: written when it gets a thread. Goroutines that share an entry push
+ * each other out. */
+struct record_run {
+	uint64_t g; /* 0: none */
+	uint64_t since; /* time stamp counter */
+};
+enum { RECORD_RUN_BITS = 12 };
+
+/* Fibonacci hashing, by the lower half of an address: 2^32 divided by the golden ratio. */
+static const uint32_t RECORD_HASH_FACTOR = 0x9e3779b1;
+
+/* Which of the places of before is that of the writes of a map. */
+static inline unsigned record_before_place(uint64_t map)
+{
+	return (uint32_t)map * RECORD_HASH_FACTOR >> (32 - RECORD_BEFORE_BITS);
+}
+
 /* Bytes of a table with 1 << line_bits lines, in whole pages. */
 uint64_t records_size(unsigned line_bits);
 /* The same of one with lines of readers. */
 uint64_t records_size_with_reads(unsigned line_bits);
-/* Where its lines begin, and where those of before, the last writers and the lines of the readers do. */
+/* Where its lines begin, and where those of before (of the first place; each has records_lines_size bytes), the
+ * last writers, the times of running and the lines of the readers do. */
 uint64_t records_lines_offset(void);
+uint64_t records_lines_size(unsigned line_bits);
 uint64_t records_before_offset(unsigned line_bits);
 uint64_t records_last_offset(unsigned line_bits);
+uint64_t records_runs_offset(unsigned line_bits);
 uint64_t records_reads_offset(unsigned line_bits);
 
 /* What the table said at one time: a copy. */
@@ -163,6 +193,8 @@ struct records {
 	size_t count;
 	struct record *before; /* what lines were before their goroutine went on to another map */
 	size_t before_count;
+	uint64_t
+		detector_since; /* when the detector got the thread on which it failed; 0: not known */
 	struct record *reads; /* of readers: set is when it came to its check, clear is the same */
 	size_t read_count;
 	/* RECORDS_SEEDS: what list and reads had in the place of their last caller, which is 0 then; else NULL */

@@ -12,9 +12,6 @@
 #include "insn/insn.h"
 #include "probe/internal.h"
 
-/* Fibonacci hashing: 2^32 divided by the golden ratio. */
-static const uint32_t HASH_FACTOR = 0x9e3779b1;
-
 unsigned stub_map_register(struct builder *b, const struct plan_site *site)
 {
 	if (site->map_reg != AMD64_RAX && site->map_reg != AMD64_RDX)
@@ -26,7 +23,7 @@ unsigned stub_map_register(struct builder *b, const struct plan_site *site)
 void stub_find_line(struct builder *b, unsigned line, uint64_t lines)
 {
 	struct emit *e = &b->e;
-	emit_imul32(e, AMD64_RAX, AMD64_R14, HASH_FACTOR);
+	emit_imul32(e, AMD64_RAX, AMD64_R14, RECORD_HASH_FACTOR);
 	emit_shr32(e, AMD64_RAX, 32 - b->how->line_bits);
 	static_assert(sizeof(struct record) == 1 << 7, "lines are shifted into place");
 	emit_shl(e, AMD64_RAX, 7);
@@ -34,20 +31,15 @@ void stub_find_line(struct builder *b, unsigned line, uint64_t lines)
 	emit_add(e, line, AMD64_RAX);
 }
 
-static void emit_time(struct builder *b, unsigned line, int32_t field)
+void stub_begin_time(struct builder *b, unsigned line)
 {
 	if (!b->how->times)
 		return;
-	emit_rdtsc(&b->e);
-	emit_store(&b->e, line, field, AMD64_RAX);
-}
-
-void stub_begin_time(struct builder *b, unsigned line)
-{
 	/* else it might be read before what the program waited for has come */
-	if (b->how->times && b->how->ordered)
+	if (b->how->ordered)
 		emit_lfence(&b->e);
-	emit_time(b, line, LINE(set));
+	emit_rdtsc(&b->e);
+	emit_store(&b->e, line, LINE(set), AMD64_RAX);
 }
 
 /*
@@ -227,7 +219,7 @@ void stub_hold(struct builder *b, const struct plan_site *site)
 	emit_cmp_load_at(e, AMD64_RSI, HEADER(hold_map));
 	out[n++] = emit_branch(e, EMIT_NOT_EQUAL);
 	emit_land(e, any);
-	emit_imul32(e, AMD64_RDI, AMD64_RSI, HASH_FACTOR);
+	emit_imul32(e, AMD64_RDI, AMD64_RSI, RECORD_HASH_FACTOR);
 	emit_shr32(e, AMD64_RDI, 32 - RECORD_LAST_BITS);
 	static_assert(sizeof(struct record_last) == 1 << 4, "entries are shifted into place");
 	emit_shl(e, AMD64_RDI, 4);
@@ -286,32 +278,68 @@ static void emit_moved(struct builder *b, const struct plan_site *site, struct s
 	info->moved_end = (uint32_t)b->e.len;
 }
 
-/* Leaves what the line says of a write that is over in its place of before, where the next one is of another
- * map; rdx is lost. */
-static void emit_keep_before(struct builder *b, unsigned line, unsigned map)
+/*
+ * The line becomes one of another map or another goroutine than it was: what it says of a write that is over goes to the
+ * place of before of that map. map and goid are the registers that have what it is to be; the latter is lost, and loaded
+ * again.
+ */
+static void emit_turn_line(struct builder *b, const struct plan_site *site, unsigned line,
+			   unsigned map, unsigned goid)
 {
 	enum { WORD = sizeof(uint64_t), SITE_WORD = offsetof(struct record, site) };
 	static_assert(SITE_WORD % WORD == 0 &&
 			      offsetof(struct record, state) == SITE_WORD + WORD / 2,
 		      "site and state are one word");
 	struct emit *e = &b->e;
-	int32_t there =
-		(int32_t)(records_before_offset(b->how->line_bits) - records_lines_offset());
-	emit_cmp_mem(e, line, LINE(map), map);
-	size_t same = emit_branch(e, EMIT_EQUAL);
+	unsigned place = site->map_reg == AMD64_RDI ? AMD64_R8 : AMD64_RDI;
+	unsigned line_bits = b->how->line_bits;
+	int32_t there = (int32_t)(records_before_offset(line_bits) - records_lines_offset());
 	emit_cmp32_mem_imm(e, line, LINE(state), RECORD_DONE);
 	size_t broken_off = emit_branch(e, EMIT_NOT_EQUAL);
-	emit_store32_imm(e, line, there + LINE(state), RECORD_TORN);
+	emit_push(e, place);
+	emit_load(e, goid, line, LINE(map));
+	emit_imul32(e, place, goid, RECORD_HASH_FACTOR);
+	emit_shr32(e, place, 32 - RECORD_BEFORE_BITS);
+	emit_imul32(e, place, place, (uint32_t)records_lines_size(line_bits));
+	emit_add(e, place, line);
+	emit_store32_imm(e, place, there + LINE(state), RECORD_TORN);
 	for (int32_t at = 0; at < (int32_t)sizeof(struct record); at += WORD) {
 		if (at == SITE_WORD)
 			continue;
-		emit_load(e, AMD64_RDX, line, at);
-		emit_store(e, line, there + at, AMD64_RDX);
+		emit_load(e, goid, line, at);
+		emit_store(e, place, there + at, goid);
 	}
-	emit_load(e, AMD64_RDX, line, SITE_WORD);
-	emit_store(e, line, there + SITE_WORD, AMD64_RDX);
-	emit_land(e, same);
+	emit_load(e, goid, line, SITE_WORD);
+	emit_store(e, place, there + SITE_WORD, goid);
+	emit_pop(e, place);
 	emit_land(e, broken_off);
+	emit_store32_imm(e, line, LINE(state), RECORD_TORN);
+	emit_load(e, goid, AMD64_R14, b->plan->goid_offset);
+	emit_store(e, line, LINE(map), map);
+	emit_store(e, line, LINE(goid), goid);
+}
+
+/* A set is an exclusive or. One that has left the flag clear found it set, though the check before had not: another write
+ * began meanwhile, or one that began earlier has ended by now. */
+static void emit_found(struct builder *b, const struct plan_site *site)
+{
+	struct emit *e = &b->e;
+	emit_test32_imm(e, site->temp_reg, b->plan->flag_mask);
+	size_t set = emit_branch(e, EMIT_NOT_EQUAL);
+	emit_push(e, AMD64_RAX);
+	emit_push(e, AMD64_RDX);
+	emit_cmp32_at_imm(e, HEADER(frozen), 0);
+	size_t frozen = emit_branch(e, EMIT_NOT_EQUAL);
+	emit_store_at(e, HEADER(found_g), AMD64_R14);
+	emit_store_at(e, HEADER(found_map), stub_map_register(b, site));
+	emit_rdtsc(e);
+	emit_store_at(e, HEADER(found_at), AMD64_RAX);
+	emit_land(e, frozen);
+	emit_pop(e, AMD64_RDX);
+	emit_pop(e, AMD64_RAX);
+	emit_land(e, set);
+	/* as the exclusive or left the flags: Intel SDM volume 1, A.1 */
+	emit_test32(e, site->temp_reg);
 }
 
 /* Writes the line, then sets the flag. */
@@ -329,12 +357,14 @@ static void emit_set(struct builder *b, const struct plan_site *site, struct stu
 	size_t search = emit_branch(e, EMIT_NOT_EQUAL);
 	uint64_t found = emit_here(e);
 	unsigned map = stub_map_register(b, site);
-	emit_keep_before(b, line, map);
+	emit_load(e, AMD64_RDX, AMD64_R14, b->plan->goid_offset);
+	emit_cmp_mem(e, line, LINE(map), map);
+	size_t other_map = emit_branch(e, EMIT_NOT_EQUAL);
+	emit_cmp_mem(e, line, LINE(goid), AMD64_RDX);
+	size_t other_goroutine = emit_branch(e, EMIT_NOT_EQUAL);
 	emit_store32_imm(e, line, LINE(state), RECORD_TORN);
-	emit_store(e, line, LINE(map), map);
+	uint64_t turned = emit_here(e);
 	emit_seed(b, line, map, AMD64_RDX);
-	emit_load(e, AMD64_RAX, AMD64_R14, b->plan->goid_offset);
-	emit_store(e, line, LINE(goid), AMD64_RAX);
 	emit_store32_imm(e, line, LINE(site), (uint32_t)(site->addr - b->plan->text));
 	emit_callers(b, line);
 	stub_begin_time(b, line);
@@ -342,6 +372,10 @@ static void emit_set(struct builder *b, const struct plan_site *site, struct stu
 	size_t done = emit_jump(e);
 	emit_land(e, search);
 	size_t lost = stub_take_line(b, line, found);
+	emit_land(e, other_map);
+	emit_land(e, other_goroutine);
+	emit_turn_line(b, site, line, map, AMD64_RDX);
+	emit_jump_to(e, turned);
 	emit_land(e, frozen);
 	emit_land(e, done);
 	emit_land(e, lost);
@@ -349,12 +383,18 @@ static void emit_set(struct builder *b, const struct plan_site *site, struct stu
 	emit_pop(e, AMD64_RAX);
 	emit_pop(e, line);
 	emit_moved(b, site, info);
+	if (b->how->times)
+		emit_found(b, site);
 	if (b->how->holds && !b->how->meets)
 		stub_hold(b, site);
 }
 
-/* Clears the flag, then closes the line. Once the table is frozen the writer stays here for as long as
- * it is read, so that its stack is that of the write that its line speaks of. */
+/*
+ * Clears the flag, then closes the line: with times only after all processors see it cleared, and all that takes time before
+ * the look at frozen: a check that saw the flag has the more time to freeze the table while the line says in flight. Once
+ * it is frozen the writer stays here for as long as it is read, so that its stack is that of the write that its line speaks
+ * of.
+ */
 static void emit_clear(struct builder *b, const struct plan_site *site, struct stub_info *info)
 {
 	struct emit *e = &b->e;
@@ -363,13 +403,8 @@ static void emit_clear(struct builder *b, const struct plan_site *site, struct s
 	emit_push(e, line);
 	emit_push(e, AMD64_RAX);
 	emit_push(e, AMD64_RDX);
-	emit_cmp32_at_imm(e, HEADER(frozen), 0);
-	size_t running = emit_branch(e, EMIT_EQUAL);
-	stub_push_saved(e);
-	emit_park(b);
-	stub_pop_saved(e);
-	size_t frozen = emit_jump(e);
-	emit_land(e, running);
+	if (b->how->times)
+		emit_fence(e);
 	stub_find_line(b, line, records_lines_offset());
 	emit_move_imm32(e, AMD64_RDX, RECORD_PROBES);
 	uint64_t again = emit_here(e);
@@ -385,16 +420,47 @@ static void emit_clear(struct builder *b, const struct plan_site *site, struct s
 	/* a write that was in flight when the recorder came has no line of its own */
 	emit_cmp32_mem_imm(e, line, LINE(state), RECORD_IN_FLIGHT);
 	size_t other = emit_branch(e, EMIT_NOT_EQUAL);
-	emit_time(b, line, LINE(clear));
+	if (b->how->times)
+		emit_rdtsc(e);
+	emit_cmp32_at_imm(e, HEADER(frozen), 0);
+	size_t frozen = emit_branch(e, EMIT_NOT_EQUAL);
+	if (b->how->times)
+		emit_store(e, line, LINE(clear), AMD64_RAX);
 	emit_store32_imm(e, line, LINE(state), RECORD_DONE);
+	size_t closed = emit_jump(e);
 	emit_land(e, frozen);
+	stub_push_saved(e);
+	emit_park(b);
+	stub_pop_saved(e);
 	emit_land(e, none);
 	emit_land(e, nowhere);
 	emit_land(e, other);
+	emit_land(e, closed);
 	emit_pop(e, AMD64_RDX);
 	emit_pop(e, AMD64_RAX);
 	emit_pop(e, line);
 	emit_test32(e, site->temp_reg);
+}
+
+/* At the entry of runtime.gogo(buf), where a thread takes up the goroutine buf.g: writes down when. All registers but the
+ * stack's are free there: it is assembly, and loads what it needs from its argument. */
+static void emit_gogo(struct builder *b, const struct plan_site *site, struct stub_info *info)
+{
+	struct emit *e = &b->e;
+	enum { BUF = AMD64_RCX, G = AMD64_RSI, PLACE = AMD64_RDI };
+	static_assert(sizeof(struct record_run) == 1 << 4, "entries are shifted into place");
+	static_assert(offsetof(struct record_run, since) == 8, "stored as a pair");
+	emit_load(e, BUF, AMD64_RSP, 8);
+	emit_load(e, G, BUF, PLAN_GOBUF_G);
+	emit_imul32(e, PLACE, G, RECORD_HASH_FACTOR);
+	emit_shr32(e, PLACE, 32 - RECORD_RUN_BITS);
+	emit_shl(e, PLACE, 4);
+	emit_lea_at(e, BUF, b->how->table + records_runs_offset(b->how->line_bits));
+	emit_add(e, PLACE, BUF);
+	emit_rdtsc(e);
+	/* at once: else two goroutines that share the entry could mix theirs */
+	emit_store_pair(e, PLACE, G, AMD64_RAX);
+	emit_moved(b, site, info);
 }
 
 /* Called in the place of a fatal function: freezes the table where that was not done on the way here, tells
@@ -487,6 +553,8 @@ static uint64_t stub_of(struct builder *b, const struct plan_site *site, struct 
 		emit_set(b, site, &info);
 	} else if (site->kind == PLAN_CLEAR) {
 		emit_clear(b, site, &info);
+	} else if (site->kind == PLAN_GOGO) {
+		emit_gogo(b, site, &info);
 	} else if (stub_is_checked(site)) {
 		stub_checked(b, site, &info);
 	} else if (site->kind == PLAN_ENTRY) {
@@ -505,8 +573,8 @@ static uint64_t stub_of(struct builder *b, const struct plan_site *site, struct 
 static void make_all(struct builder *b, struct stubs_index *index, struct patch *patches)
 {
 	const struct plan *plan = b->plan;
-	static const enum plan_kind order[] = {PLAN_SET,   PLAN_CHECKED, PLAN_BRANCH,
-					       PLAN_CLEAR, PLAN_FATAL,	 PLAN_ENTRY};
+	static const enum plan_kind order[] = {PLAN_SET,   PLAN_CHECKED, PLAN_BRANCH, PLAN_CLEAR,
+					       PLAN_FATAL, PLAN_ENTRY,	 PLAN_GOGO};
 	for (size_t k = 0; k < sizeof(order) / sizeof(order[0]); k++)
 		for (size_t i = 0; i < plan->count; i++) {
 			const struct plan_site *site = &plan->list[i];

@@ -31,16 +31,25 @@ static enum status describe_recorded(struct judge *j, const struct recorded *r, 
 			"detector's own write of it had begun, %llu ticks before the "
 			"check failed",
 			map, age);
+	if (r->how == RECORDED_FOUND)
+		return access_evidence(a, err,
+				       "recorded: the detector's own write found the flag of map "
+				       "0x%llx set, which its "
+				       "check had seen clear, and only this goroutine was writing "
+				       "that map then; its "
+				       "write ended %llu ticks before the check failed",
+				       map, age);
 	if (r->how == RECORDED_ONLY)
 		return access_evidence(
 			a, err,
 			"recorded: its write of the same map 0x%llx ended %llu ticks before the "
-			"failed check was seen, and nobody else has written a map since the "
-			"detector last did: the flag that the check saw was its",
+			"failed check was seen, and nobody else has written that map since the "
+			"detector last wrote one or got its thread: the flag that the check saw "
+			"was its",
 			map, age);
 	return access_evidence(a, err,
 			       "recorded: its write of the same map 0x%llx ended %llu ticks before "
-			       "the failed check was seen; others wrote maps meanwhile",
+			       "the failed check was seen; others wrote it meanwhile",
 			       map, age);
 }
 

@@ -10,6 +10,9 @@ enum {
 	 * code has to be brought in or another thread gets the processor: so this ranks, and proves
 	 * nothing. */
 	JUST_TICKS = 20000,
+	/* A processor reads the time before what stands earlier in the program is done: by as much as it has
+	 * under way at once, some hundred instructions. */
+	EARLY_TICKS = 512,
 };
 
 /* A flag that stays set after a write was broken off (a recovered fault in the middle of it) looks
@@ -55,22 +58,55 @@ struct writer {
 	uint64_t g, goid, since;
 };
 
+/* Whether a goroutine whose line is of another map may have written this one since a time: such a write is over, and is
+ * among those of before unless one of a map that has the same place there came after it. */
+static bool may_hide(const struct records *records, const struct record *line, uint64_t map,
+		     uint64_t since)
+{
+	if (line->state != RECORD_TORN && line->set < since)
+		return false;
+	for (size_t i = 0; i < records->before_count; i++) {
+		const struct record *before = &records->before[i];
+		if (before->g == line->g &&
+		    record_before_place(before->map) == record_before_place(map))
+			return before->map != map && before->set >= since;
+	}
+	return false;
+}
+
+/* Whether the detector's own write, which is in flight, found the flag set. */
+static bool found_set(const struct records_header *h, const struct record *own)
+{
+	return own->state == RECORD_IN_FLIGHT && h->found_g == own->g && h->found_map == own->map &&
+	       h->found_at >= own->set && h->found_at <= h->frozen_at;
+}
+
 /*
  * The one goroutine whose write can have set the flag that an entry check saw. The check came after the end
- * of the detector's own last write, so whoever had set the flag was writing since then: that is this
- * goroutine if no line of another speaks of a write since, of any map, dead ones too. An exit check comes
- * while the detector's own write is in flight: it missed the flag, and who took that away need not be a
- * map's writer at all.
+ * of the detector's own last write, and after it got its thread, so whoever had set the flag was writing since then: that
+ * is this goroutine if no line of another speaks of a write of this map since, dead ones too. So it is where the detector's
+ * own write found the flag set. Else an exit check, which comes while that is in flight, has only missed the
+ * flag, and who took that away need not be a map's writer at all.
  */
-static struct writer only_writer(const struct records *records, const struct record *own)
+static struct writer only_writer(const struct records *records, const struct record *own,
+				 uint64_t map)
 {
-	struct writer only = {.since = own ? own->clear : 0};
+	struct writer only = {0};
 	const struct record *r;
-	if (records->header.lost || (own && own->state != RECORD_DONE))
+	if (records->header.lost ||
+	    (own && own->state != RECORD_DONE && !found_set(&records->header, own)))
 		return only;
+	uint64_t since = own ? own->clear : 0;
+	if (records->detector_since > since)
+		since = records->detector_since;
+	only.since = since > EARLY_TICKS ? since - EARLY_TICKS : 0;
 	for (size_t i = 0; (r = record_at(records, i)); i++) {
-		if (r->g == records->header.detector_g ||
-		    (r->state == RECORD_DONE && r->clear < only.since))
+		bool is_line = i < records->count;
+		if (r->g == records->header.detector_g)
+			continue;
+		if (r->map != map && is_line && may_hide(records, r, map, only.since))
+			return (struct writer){0};
+		if (r->map != map || (r->state == RECORD_DONE && r->clear < only.since))
 			continue;
 		if (only.g && (only.g != r->g || only.goid != r->goid))
 			return (struct writer){0};
@@ -105,8 +141,12 @@ static bool judge_record(const struct records *records, const struct record *own
 	}
 	bool alone = record->g == only->g && record->goid == only->goid &&
 		     record->clear >= only->since;
-	ret->how = alone ? RECORDED_ONLY : RECORDED_JUST_ENDED;
-	return ret->how == RECORDED_ONLY || ret->age < JUST_TICKS;
+	if (alone && own && own->state == RECORD_IN_FLIGHT)
+		ret->how = record->clear + EARLY_TICKS >= own->set ? RECORDED_FOUND
+								   : RECORDED_JUST_ENDED;
+	else
+		ret->how = alone ? RECORDED_ONLY : RECORDED_JUST_ENDED;
+	return ret->how != RECORDED_JUST_ENDED || ret->age < JUST_TICKS;
 }
 
 static int best_first(const void *a, const void *b)
@@ -141,7 +181,7 @@ size_t recorded_find(struct runtime *rt, const struct records *records,
 		     struct recorded ret[RECORDED_MAX])
 {
 	const struct record *own = own_record(records);
-	struct writer only = only_writer(records, own);
+	struct writer only = only_writer(records, own, map);
 	size_t count = 0;
 	if (!records->header.frozen)
 		return 0;

@@ -5,8 +5,8 @@
  * The detector was inside its map function when the table froze. Another goroutine whose write of the
  * same map was in flight at that time overlaps with it, whatever locks the two may hold: that is
  * proven. A write that had ended by then overlaps if the detector's own write is known to have begun
- * before that; else if nobody else can have set the flag that the check saw, and the flag is clear by
- * now: one that is set while nobody writes was set by no map write. One that ended just before is
+ * before that, or to have found the flag set where nobody else can have set it; else if nobody else can have set the
+ * flag that the check saw, and the flag is clear by now: one that is set while nobody writes was set by no map write. One that ended just before is
  * likely to be what the check saw, but others may have come and gone since.
  */
 #ifndef VERDICT_RECORDED_H
@@ -24,7 +24,8 @@
 enum recorded_how {
 	RECORDED_IN_FLIGHT, /* between set and clear as the table froze */
 	RECORDED_OVERLAPS, /* it ended after the detector's own write had begun */
-	RECORDED_ONLY, /* it has ended, but nobody else wrote a map since the detector last did */
+	RECORDED_FOUND, /* it was ending as the detector's own write found the flag set: no other write can have set it */
+	RECORDED_ONLY, /* it has ended, but nobody else wrote this map in the time in which the check saw its flag */
 	RECORDED_JUST_ENDED, /* it ended just before the freeze */
 };
 

@@ -52,9 +52,13 @@ setup_file() {
     [[ "$stderr" == *"verdict   "*"recorded: no other write of this map was in flight"* ]]
     [[ "$stderr" != *"verdict   proven"* ]]
     for i in 1 2 3; do
-      run --separate-stderr "$MAPCRASH" run -- "$DIR/$version/stray" always
+      run --separate-stderr "$MAPCRASH" run -- "$DIR/$version/stray" clear
       echo "$stderr"
       [[ "$stderr" == *"fatal error: concurrent map writes"*"verdict   "*"exit check"* ]]
+      [[ "$stderr" != *"verdict   proven"* ]]
+      run --separate-stderr "$MAPCRASH" run -- "$DIR/$version/stray" set
+      echo "$stderr"
+      [[ "$stderr" == *"fatal error: concurrent map writes"*"verdict   "* ]]
       [[ "$stderr" != *"verdict   proven"* ]]
     done
   done

@@ -10,7 +10,8 @@
 
 int main(int argc, char **argv)
 {
-	static const char *const kinds[] = {"set", "clear", "checked", "branch", "fatal", "entry"};
+	static const char *const kinds[] = {"set",   "clear", "checked", "branch",
+					    "fatal", "entry", "gogo"};
 	struct notes notes = NOTES_INIT;
 	struct target_options how = {0};
 	AUTO_TARGET struct target *target = NULL;
@@ -21,7 +22,8 @@ int main(int argc, char **argv)
 		return 64;
 	if (target_open(argv[1], &how, &notes, &target, &err) != OK ||
 	    runtime_open(target, &notes, &rt, &err) != OK || plan_make(rt, &plan, &err) != OK ||
-	    plan_add_entries(rt, true, true, &plan, &err) != OK) {
+	    plan_add_entries(rt, true, true, &plan, &err) != OK ||
+	    plan_add_gogo(rt, &plan, &err) != OK) {
 		fprintf(stderr, "%s\n", err.text);
 		return 2;
 	}

@@ -1,6 +1,6 @@
 // Two goroutines write a map in turn, with a lock, and a stray write changes the map's writing flag: Go prints the
 // message of a race. Without arguments the flag is set once, long after the other goroutine's write has ended; with
-// one it is cleared all the time, until that is within a write.
+// "clear" or "set" that is done to it all the time, until it is within a write.
 package main
 
 import (
@@ -54,6 +54,9 @@ func main() {
 	}()
 	if always {
 		go func() {
+			for os.Args[1] == "set" {
+				set(header)
+			}
 			for {
 				clear(header)
 			}

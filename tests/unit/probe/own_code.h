@@ -37,12 +37,14 @@ static inline void lay_patches(const struct stubs *stubs)
 	}
 }
 
-/* Calls the function of two arguments, a map and a g, that lies at addr. Inlined, so that its caller is who calls
- * that. */
-[[gnu::always_inline]] static inline uint64_t call_at(uint64_t addr, void *map, void *g)
+/* Calls the function of two arguments, a map and a g, that lies at addr: the caller that stubs see, since it is
+ * neither inlined nor left by a jump. */
+__attribute__((noinline)) static uint64_t call_at(uint64_t addr, void *map, void *g)
 {
 	typedef uint64_t map_function(void *map, void *g);
-	return ((map_function *)(uintptr_t)addr)(map, g);
+	uint64_t ret = ((map_function *)(uintptr_t)addr)(map, g);
+	__asm__ volatile("" ::: "memory");
+	return ret;
 }
 
 /* That what the stubs, which lie at addr, call of the kernel are calls that Go itself cannot do without: a filter

@@ -155,7 +155,7 @@ static void a_reader_leaves_a_line_of_its_own(void **state)
 	assert_int_equal(record_site(&records, r), f.site.addr);
 	assert_int_equal(records.read_seeds[0], 99);
 	assert_true(r->set > before && r->set == r->clear && r->set < records_now());
-	uint64_t here = (uint64_t)(uintptr_t)call_check;
+	uint64_t here = (uint64_t)(uintptr_t)call_at;
 	assert_true(r->callers[0] > here && r->callers[0] < here + 256);
 	records_done(&records);
 	tear_down(&f);

@@ -89,7 +89,9 @@ static void set_up_with(struct fixture *f, bool times, bool holds, bool map_in_r
 				.text = CODE,
 				.etext = CODE + 4096,
 				.goid_offset = GOID_AT,
-				.lockedm_offset = LOCKEDM_AT};
+				.lockedm_offset = LOCKEDM_AT,
+				.flag_offset = MAP_FLAG,
+				.flag_mask = 4};
 	struct stubs_options how = {.addr = STUBS,
 				    .table = STUBS + STUBS_SIZE_MAX,
 				    .line_bits = BITS,
@@ -152,8 +154,8 @@ static void a_write_is_recorded_from_set_to_clear(void **state)
 	assert_int_equal(r->state, RECORD_IN_FLIGHT);
 	assert_int_equal(record_site(&records, r), f.sites[0].addr);
 	assert_true(r->set > 0 && r->clear == 0);
-	/* the first caller is this program's own code */
-	uint64_t here = (uint64_t)(uintptr_t)call_set;
+	/* the first caller is the one who calls into our code */
+	uint64_t here = (uint64_t)(uintptr_t)call_at;
 	assert_true(r->callers[0] > here && r->callers[0] < here + 256);
 	records_done(&records);
 	assert_int_equal(call_clear(&f, f.g) & 0xff, 3);
@@ -204,6 +206,88 @@ static void a_write_of_another_map_leaves_the_one_before(void **state)
 		records = read_table(&f);
 		assert_memory_equal(&records.before[0], &first, sizeof(first));
 		records_done(&records);
+		tear_down(&f);
+	}
+}
+
+static void the_last_writes_of_several_maps_are_kept(void **state)
+{
+	(void)state;
+	struct fixture f;
+	enum { MAPS = 3 };
+	static uint8_t maps[64 * 64];
+	uint8_t *chosen[MAPS];
+	unsigned taken = 0;
+	size_t count = 0;
+	for (size_t i = 0; i < 64 && count < MAPS; i++) {
+		unsigned place = record_before_place((uint64_t)(uintptr_t)(maps + 64 * i));
+		if (taken >> place & 1)
+			continue;
+		taken |= 1u << place;
+		chosen[count++] = maps + 64 * i;
+	}
+	assert_int_equal(count, MAPS);
+	set_up(&f, true, false);
+	for (int round = 0; round < 2; round++)
+		for (size_t i = 0; i < MAPS; i++) {
+			call_at(CODE, chosen[i], f.g);
+			call_at(CODE + 512, chosen[i], f.g);
+		}
+	struct records records = read_table(&f);
+	assert_int_equal(records.count, 1);
+	assert_int_equal(records.list[0].map, (uint64_t)(uintptr_t)chosen[MAPS - 1]);
+	assert_int_equal(records.before_count, MAPS);
+	unsigned kept = 0;
+	for (size_t i = 0; i < MAPS; i++) {
+		const struct record *r = &records.before[i];
+		assert_true(r->state == RECORD_DONE && r->clear > r->set);
+		kept |= 1u << record_before_place(r->map);
+	}
+	assert_int_equal(kept, taken);
+	records_done(&records);
+	tear_down(&f);
+}
+
+static void another_goroutine_with_the_same_g_leaves_the_write_of_the_one_before(void **state)
+{
+	(void)state;
+	struct fixture f;
+	set_up(&f, true, false);
+	call_set(&f, f.g);
+	call_clear(&f, f.g);
+	f.g[GOID_AT / 8] = 43;
+	call_set(&f, f.g);
+	struct records records = read_table(&f);
+	assert_int_equal(records.count, 1);
+	assert_int_equal(records.list[0].goid, 43);
+	assert_int_equal(records.before_count, 1);
+	assert_int_equal(records.before[0].goid, 42);
+	assert_int_equal(records.before[0].state, RECORD_DONE);
+	records_done(&records);
+	tear_down(&f);
+}
+
+static void a_set_that_finds_the_flag_set_says_so(void **state)
+{
+	(void)state;
+	struct fixture f;
+	for (int in_rax = 0; in_rax < 2; in_rax++) {
+		set_up_with(&f, true, false, in_rax);
+		f.map[MAP_FLAG] = 3;
+		call_set(&f, f.g);
+		assert_int_equal(f.map[MAP_FLAG], 7);
+		assert_int_equal(f.table->found_g, 0);
+		uint64_t before = records_now();
+		assert_int_equal(call_set(&f, f.g) & 0xff, 3);
+		assert_int_equal(f.map[MAP_FLAG], 3);
+		assert_int_equal(f.table->found_g, (uint64_t)(uintptr_t)f.g);
+		assert_int_equal(f.table->found_map, (uint64_t)(uintptr_t)f.map);
+		assert_true(f.table->found_at > before && f.table->found_at < records_now());
+		f.table->frozen = 1;
+		f.table->found_g = 0;
+		call_set(&f, f.g);
+		call_set(&f, f.g);
+		assert_int_equal(f.table->found_g, 0);
 		tear_down(&f);
 	}
 }
@@ -287,7 +371,7 @@ static void a_writer_stands_still_until_a_frozen_table_is_released(void **state)
 	struct writer writer = {.f = &f};
 	pthread_t thread;
 	set_up(&f, true, false);
-	f.map[MAP_FLAG] = 4;
+	call_set(&f, f.g);
 	f.table->watched = 1;
 	f.table->frozen = 1;
 	assert_int_equal(pthread_create(&thread, NULL, clear_in_thread, &writer), 0);
@@ -483,6 +567,10 @@ int main(void)
 		cmocka_unit_test(a_write_is_recorded_from_set_to_clear),
 		cmocka_unit_test(the_map_is_recorded_from_a_register_that_the_stub_uses_too),
 		cmocka_unit_test(a_write_of_another_map_leaves_the_one_before),
+		cmocka_unit_test(the_last_writes_of_several_maps_are_kept),
+		cmocka_unit_test(
+			another_goroutine_with_the_same_g_leaves_the_write_of_the_one_before),
+		cmocka_unit_test(a_set_that_finds_the_flag_set_says_so),
 		cmocka_unit_test(a_full_table_counts_what_it_loses_and_sets_the_flag_all_the_same),
 		cmocka_unit_test(nothing_is_written_once_the_table_is_frozen),
 		cmocka_unit_test(a_clear_without_a_set_leaves_no_line),
