@@ -170,21 +170,25 @@ assert programs("before_programs") == {"mended.test": (True, [False]), "broken.t
 @test "verify --against takes another command, and another directory of a program" {
   mkdir -p "$DIR/old" "$DIR/new"
   cp "$DIR/structfield" "$DIR/old/program"
-  cp "$DIR/healthylocks" "$DIR/new/program"
-  printf '#!/bin/sh\n[ "$PWD" = "$(pwd -P)" ] && exec "$1/program"\n' >"$DIR/starts"
-  chmod +x "$DIR/starts"
+  # one that ends by itself within a second or two
+  "$SOURCE_DIR/tools/build-program" 1.23 "$SOURCE_DIR/tests/nearmiss/locked" normal "$DIR/new" >/dev/null
+  mv "$DIR/new/locked" "$DIR/new/program"
+  # a shell would make up for a PWD that is wrong
+  printf '#!/usr/bin/env python3\nimport os, sys\nassert os.path.realpath(os.environ["PWD"]) == os.getcwd()
+os.execl(sys.argv[1] + "/program", "program")\n' >"$DIR/starts"
+  printf '#!/bin/sh\nexec ../old/program\n' >"$DIR/starts-old"
+  chmod +x "$DIR/starts" "$DIR/starts-old"
   cd "$DIR/new"
-  run --separate-stderr "$MAPCRASH" verify --runs 2 --duration 2 --against ../old -- ./program
+  run --separate-stderr "$MAPCRASH" verify --runs 2 --duration 20 --against ../old -- ./program
   echo "$output"
   [ "$status" -eq 0 ]
   [[ "$output" == *"./program in ../old: 2, "*"gone      in "*" of 2 runs before, in none now: map[uint32]string"* ]]
-  run --separate-stderr "$MAPCRASH" verify --children --runs 2 --duration 2 --against ../old -- "$DIR/starts" .
+  run --separate-stderr "$MAPCRASH" verify --children --runs 2 --duration 20 --against ../old -- "$DIR/starts" .
   echo "$output"
   [ "$status" -eq 0 ]
+  [[ "$output" == *"before    $DIR/starts . in ../old: 2 runs, "* ]]
   [[ "$output" == *"gone      in "*" of 2 runs before, in none now: map[uint32]string"* ]]
-  printf '#!/bin/sh\nexec ../old/program\n' >"$DIR/starts-old"
-  chmod +x "$DIR/starts-old"
-  run --separate-stderr "$MAPCRASH" verify --children --runs 2 --duration 2 --against "$DIR/starts-old" -- "$DIR/starts" .
+  run --separate-stderr "$MAPCRASH" verify --children --runs 2 --duration 20 --against "$DIR/starts-old" -- "$DIR/starts" .
   echo "$output"
   [ "$status" -eq 0 ]
   [[ "$output" == *"before    $DIR/starts-old .: 2 runs, "*"gone      in "* ]]
