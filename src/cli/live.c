@@ -56,16 +56,21 @@ bool live_options(const struct options *options, struct recorder_options *ret)
 	return true;
 }
 
-/* The report as text or JSON into the session's page. */
-static int explain_frozen(struct session *s, pid_t pid)
+/* The report as text or JSON into the session's page. *ret_silent: there is none, for a death that is not of
+ * maps. */
+static int explain_frozen(struct session *s, pid_t pid, bool *ret_silent)
 {
+	/* a fault, which is nobody's but Go's to tell where no map's code is in it */
+	bool fault = s->records.header.died_at;
+
 	char what[32];
 	struct verdict verdict;
 	struct verdict_options how = {.records = &s->records};
 	snprintf(what, sizeof(what), "%d", pid);
 	if (session_open_target(s, what) != EXIT_SHOWN ||
 	    verdict_judge(s->rt, &how, &verdict, &s->error) != OK) {
-		/* a fault of another goroutine, or os.Exit, does not wait for us */
+		/* os.Exit does not wait for us */
+		*ret_silent = fault && process_has_exited(pid);
 		if (process_has_exited(pid))
 			(void)!error_set(&s->error, ERROR_IO,
 					 "process %d found its map in use, and ended for another "
@@ -76,10 +81,16 @@ static int explain_frozen(struct session *s, pid_t pid)
 	if (verdict.cause == CAUSE_NONE) {
 		/* its detector does not wait for us for ever */
 		verdict_done(&verdict);
+		*ret_silent = fault;
 		(void)!error_set(&s->error, ERROR_IO,
 				 "process %d found its map in use, and went on before it could be "
 				 "looked at",
 				 pid);
+		return EXIT_NOTHING;
+	}
+	if (fault && !verdict.is_broken) {
+		verdict_done(&verdict);
+		*ret_silent = true;
 		return EXIT_NOTHING;
 	}
 	if (s->json)
@@ -94,15 +105,16 @@ void live_explain(struct recorder *recorder, const struct options *options, stru
 {
 	AUTO_SESSION struct session s = {0};
 	FILE *memory = open_memstream(&ret->text, &ret->size);
-	bool to_file = option_given(options, OPTION_OUTPUT);
+	bool to_file = option_given(options, OPTION_OUTPUT), silent = false;
 	int status = memory ? session_begin(&s, options, stderr) : EXIT_NOTHING;
 	if (status == EXIT_SHOWN) {
 		s.page.out = memory;
 		s.page.colour = s.page.colour && !to_file;
 		s.has_records = recorder_records(recorder, &s.records, &s.error) == OK;
-		status = s.has_records ? explain_frozen(&s, recorder_pid(recorder)) : EXIT_NOTHING;
+		status = s.has_records ? explain_frozen(&s, recorder_pid(recorder), &silent)
+				       : EXIT_NOTHING;
 	}
-	if (status == EXIT_NOTHING)
+	if (status == EXIT_NOTHING && !silent)
 		live_complain(&s.error, &s.notes);
 	if (memory)
 		fclose(memory);

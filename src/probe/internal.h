@@ -15,6 +15,10 @@
 /* Where the type is that the function was given, as it stands at the site: fills in type_place. */
 void plan_find_type(struct runtime *rt, const struct map_code *code, struct plan_site *site);
 
+/* Adds the calls on the way of who dies of a fault. Where they are not as expected, none is added, and that is
+ * noted: then such deaths are not seen. */
+enum status plan_add_deaths(struct runtime *rt, struct plan *plan, struct error *err);
+
 #define HEADER(field) (b->how->table + offsetof(struct records_header, field))
 #define LINE(field) ((int32_t)offsetof(struct record, field))
 
@@ -78,6 +82,19 @@ bool stub_check_at(const struct builder *b, uint64_t branch, uint64_t *ret);
 void stub_heads_near(struct builder *b, const struct plan_site *set);
 /* The stub of a failing check; of its first part the rest of it, or all where there is none yet. */
 void stub_checked(struct builder *b, const struct plan_site *site, struct stub_info *info);
+/* Whether the site's stub stands in the place of a function that is called. */
+static inline bool stub_is_called(const struct plan_site *site)
+{
+	return site->kind == PLAN_FATAL || site->kind == PLAN_FAULT || site->kind == PLAN_PANIC ||
+	       site->kind == PLAN_THROW;
+}
+/* The stub of a PLAN_FAULT. */
+void stub_fault(struct builder *b);
+/* In the stub of a PLAN_PANIC, whose registers were pushed: the jump for who dies of no fault, while the table is
+ * not frozen. */
+size_t stub_skip_panic(struct builder *b);
+/* In the stub of a PLAN_PANIC or PLAN_THROW, by who froze the table: says when the fault was. */
+void stub_tell_death(struct builder *b, const struct plan_site *site);
 /* The stub of an entry check, from its first instruction up to the one that stands behind the check's. */
 void stub_entry(struct builder *b, const struct plan_site *site, struct stub_info *info);
 

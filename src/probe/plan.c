@@ -398,6 +398,7 @@ enum status plan_make(struct runtime *rt, struct plan *ret, struct error *err)
 		.goid_offset = rt->layout.g.goid,
 		.stack_offset = rt->layout.g.stack,
 		.lockedm_offset = rt->layout.g.lockedm,
+		.panic_offset = rt->layout.g.panic,
 		/* runtime/map.go type hmap, hashWriting; internal/runtime/maps/map.go type Map */
 		.flag_offset = rt->swiss ? 34 : 8,
 		.flag_mask = rt->swiss ? 0xff : HMAP_WRITING,
@@ -408,6 +409,8 @@ enum status plan_make(struct runtime *rt, struct plan *ret, struct error *err)
 	map_codes_done(&codes);
 	if (status == OK)
 		status = check_all_covered(rt, &plan, err);
+	if (status == OK)
+		status = plan_add_deaths(rt, &plan, err);
 	if (status != OK) {
 		plan_done(&plan);
 		return FAILED;

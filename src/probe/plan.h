@@ -36,6 +36,10 @@
  * Without optimisation (-N) the forms are the same: the runtime is never built so (go1.19 cmd/go/internal/work/gc.go,
  * go1.27 cmd/compile/internal/base/flag.go: CompilingRuntime). Without inlining (-l) M is another
  * register here and there.
+ *
+ * A race can also break a map such that its code faults, or finds the map to contradict itself. Of the calls by
+ * which Go makes a panic of a fault (in sigpanic), ends a panic that nobody recovered (in gopanic), and gives up at
+ * once (throw, in sigpanic and in map code), the distance changes as it does of the calls of fatal.
  */
 #ifndef PROBE_PLAN_H
 #define PROBE_PLAN_H
@@ -54,7 +58,11 @@ enum plan_kind {
 	PLAN_BRANCH,
 	PLAN_FATAL,
 	PLAN_ENTRY,
-	PLAN_GOGO
+	PLAN_GOGO,
+	/* Calls on the way of who dies of a fault: */
+	PLAN_FAULT, /* the fault becomes a panic, which may be recovered */
+	PLAN_PANIC, /* a panic, of a fault or not, was not */
+	PLAN_THROW, /* the fault, or what map code found, is deadly by itself */
 };
 
 /* The type that a map function works on is an argument; it may be gone by the time that the flag is set. */
@@ -87,7 +95,8 @@ struct plan_site {
 		type_place; /* PLAN_SET, PLAN_ENTRY of a writer: where the map's type is */
 	uint8_t type_reg; /* PLAN_TYPE_REG */
 	int32_t type_slot; /* PLAN_TYPE_SLOT: bytes from rbp on, which points to the caller's */
-	uint64_t callee; /* PLAN_FATAL: what is called; PLAN_CHECKED: what the lea computes;
+	uint64_t
+		callee; /* PLAN_FATAL, FAULT, PANIC, THROW: what is called; PLAN_CHECKED: what the lea computes;
 			    PLAN_ENTRY: where the branch at branch leads */
 	uint64_t branch; /* PLAN_ENTRY: the branch that the run ends with; 0: it has none */
 	bool branch_if_zero; /* that it is a jz, else a jnz */
@@ -105,7 +114,7 @@ struct plan {
 	size_t sets, clears, fatals;
 	uint64_t text, etext; /* of the program's code */
 	uint64_t image_end; /* behind its last segment */
-	uint16_t goid_offset, stack_offset, lockedm_offset; /* in runtime.g */
+	uint16_t goid_offset, stack_offset, lockedm_offset, panic_offset; /* in runtime.g */
 	uint8_t flag_offset, flag_mask; /* the flag, in a map's header */
 };
 

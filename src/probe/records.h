@@ -87,6 +87,16 @@ enum { MEET_SECONDS = 2 }; /* that it waits at most */
 enum freeze_word { FREEZE_NONE, FREEZE_FROZEN, FREEZE_HELD, FREEZE_RELEASED };
 enum { FREEZE_NOTICE_SECONDS = 5, FREEZE_HOLD_SECONDS = 60 };
 
+/* A goroutine that faulted, and is to panic of that: it may yet recover. Goroutines whose g falls on the same
+ * entry push each other out: then one that dies of it is not seen, no more. */
+struct record_fault {
+	uint64_t g;
+	uint64_t at; /* time stamp counter: no deferred function of it has run yet */
+	uint64_t busy; /* the g of who writes this just now */
+	uint64_t pad;
+};
+enum { RECORD_FAULT_BITS = 4 };
+
 /* The first page of the table; fields that different processors write stand in lines of their own. */
 struct records_header {
 	uint8_t magic[RECORDS_MAGIC_SIZE];
@@ -100,7 +110,7 @@ struct records_header {
 	uint64_t
 		linked_at; /* of a table that is part of a file (graft.h): its address as linked, from
 			       which the addresses above count, too; 0: they are the process's */
-	/* Written once, by the first detector. 64 */
+	/* Written once, by the first detector: whose check failed, or who dies of a fault. 64 */
 	uint32_t frozen; /* 1: no line changes any more */
 	uint32_t freeze; /* enum freeze_word: a futex */
 	uint64_t frozen_at; /* time stamp counter */
@@ -143,10 +153,15 @@ struct records_header {
 	/* Written by the last writer whose set found the flag set. 768 */
 	uint64_t found_g, found_map, found_at; /* who, of which map, when */
 	uint8_t pad8[40];
-	/* 832: behind the lines lie 1 << RECORD_BEFORE_BITS times as many of what they were before,
+	/* Goroutines that faulted. 832 */
+	struct record_fault faults[1 << RECORD_FAULT_BITS];
+	/* Written with detector_g by who dies of something else than its failed check: a time at which it still
+	 * was in the call that broke; 0: it dies of a check. 1344 */
+	uint64_t died_at;
+	/* 1352: behind the lines lie 1 << RECORD_BEFORE_BITS times as many of what they were before,
 	 * struct record_last[1 << RECORD_LAST_BITS] behind those, struct record_run[1 << RECORD_RUN_BITS]
 	 * behind that, and where the flags say so, the lines of the readers at the end */
-	uint8_t pad9[4096 - 832];
+	uint8_t pad9[4096 - 1352];
 };
 
 /* Who wrote a map last; kept for holds only. Maps that share an entry push each other out: then a

@@ -465,10 +465,13 @@ static void emit_gogo(struct builder *b, const struct plan_site *site, struct st
 
 /* Called in the place of a fatal function: freezes the table where that was not done on the way here, tells
  * who waits for it, and goes on to fatal as if nothing had been. */
-static void emit_fatal(struct builder *b, uint64_t callee)
+static void emit_fatal(struct builder *b, const struct plan_site *site)
 {
 	struct emit *e = &b->e;
+	size_t out = 0;
 	stub_push_saved(e);
+	if (site->kind == PLAN_PANIC)
+		out = stub_skip_panic(b);
 	emit_move_imm32(e, AMD64_RCX, 1);
 	emit_xchg32_at(e, HEADER(frozen), AMD64_RCX);
 	emit_test32(e, AMD64_RCX);
@@ -480,6 +483,8 @@ static void emit_fatal(struct builder *b, uint64_t callee)
 	emit_cmp_load_at(e, AMD64_R14, HEADER(checked_g));
 	size_t second = emit_branch(e, EMIT_NOT_EQUAL);
 	emit_land(e, first);
+	if (site->kind != PLAN_FATAL)
+		stub_tell_death(b, site);
 	emit_store_at(e, HEADER(detector_g), AMD64_R14);
 	emit_load(e, AMD64_RAX, AMD64_R14, b->plan->goid_offset);
 	emit_store_at(e, HEADER(detector_goid), AMD64_RAX);
@@ -487,7 +492,7 @@ static void emit_fatal(struct builder *b, uint64_t callee)
 	emit_store_at(e, HEADER(detector_sp), AMD64_RAX);
 	emit_load(e, AMD64_RAX, AMD64_RAX, 0);
 	emit_store_at(e, HEADER(detector_return), AMD64_RAX);
-	emit_lea_at(e, AMD64_RAX, callee);
+	emit_lea_at(e, AMD64_RAX, site->callee + b->how->bias);
 	emit_store_at(e, HEADER(detector_callee), AMD64_RAX);
 	emit_store32_imm_at(e, HEADER(freeze), FREEZE_FROZEN);
 	/* futex(&freeze, FUTEX_WAKE, all) */
@@ -498,6 +503,8 @@ static void emit_fatal(struct builder *b, uint64_t callee)
 	emit_syscall(e);
 	emit_land(e, second);
 	emit_park(b);
+	if (site->kind == PLAN_PANIC)
+		emit_land(e, out);
 	stub_pop_saved(e);
 }
 
@@ -509,7 +516,7 @@ static void make_patch(const struct plan_site *site, uint64_t bias, uint64_t to,
 			      .interior = site->interior ? site->interior + bias : 0};
 	memcpy(ret->old, site->original, PLAN_PATCH_SIZE);
 	/* jmp rel32, call rel32, the condition of 0f 8x rel32 */
-	ret->new[0] = site->kind == PLAN_FATAL	  ? 0xe8
+	ret->new[0] = stub_is_called(site)	  ? 0xe8
 		      : site->kind == PLAN_BRANCH ? site->original[0]
 						  : 0xe9;
 	memcpy(ret->new + 1, &distance, 4);
@@ -529,25 +536,26 @@ static bool within_reach(uint64_t a, uint64_t b)
 	return distance < (UINT64_C(1) << 31) - STUBS_SIZE_MAX;
 }
 
-/* The stub of a site: its own, or for calls of one fatal function the common one. */
+/* The stub of a site: its own, or for calls of one fatal function the common one. (Functions that are called for
+ * one reason are called for no other.) */
 static uint64_t stub_of(struct builder *b, const struct plan_site *site, struct stubs_index *index)
 {
 	struct emit *e = &b->e;
 	uint64_t bias = b->how->bias;
-	for (size_t i = 0; i < index->count && site->kind == PLAN_FATAL; i++)
+	for (size_t i = 0; i < index->count && stub_is_called(site); i++)
 		if (index->list[i].moved == index->list[i].moved_end &&
 		    index->list[i].site == site->callee + bias - e->addr)
 			return e->addr + index->list[i].start;
 	if (site->kind == PLAN_SET)
 		stub_heads_near(b, site);
 	/* who runs a branch's stub stands where that leads */
-	uint64_t place = site->kind == PLAN_FATAL    ? site->callee
+	uint64_t place = stub_is_called(site)	     ? site->callee
 			 : site->kind == PLAN_BRANCH ? site->end
 						     : site->addr;
 	struct stub_info info = {
 		.start = (uint32_t)e->len,
 		.site = place + bias - e->addr,
-		.back = (site->kind == PLAN_FATAL ? site->callee : site->end) + bias - e->addr,
+		.back = (stub_is_called(site) ? site->callee : site->end) + bias - e->addr,
 	};
 	if (site->kind == PLAN_SET) {
 		emit_set(b, site, &info);
@@ -560,7 +568,10 @@ static uint64_t stub_of(struct builder *b, const struct plan_site *site, struct 
 	} else if (site->kind == PLAN_ENTRY) {
 		stub_entry(b, site, &info);
 	} else {
-		emit_fatal(b, site->callee + bias);
+		if (site->kind == PLAN_FAULT)
+			stub_fault(b);
+		else
+			emit_fatal(b, site);
 		info.moved = info.moved_end = (uint32_t)e->len;
 	}
 	emit_jump_to(e, e->addr + info.back);
@@ -574,7 +585,8 @@ static void make_all(struct builder *b, struct stubs_index *index, struct patch 
 {
 	const struct plan *plan = b->plan;
 	static const enum plan_kind order[] = {PLAN_SET,   PLAN_CHECKED, PLAN_BRANCH, PLAN_CLEAR,
-					       PLAN_FATAL, PLAN_ENTRY,	 PLAN_GOGO};
+					       PLAN_FATAL, PLAN_ENTRY,	 PLAN_GOGO,   PLAN_FAULT,
+					       PLAN_PANIC, PLAN_THROW};
 	for (size_t k = 0; k < sizeof(order) / sizeof(order[0]); k++)
 		for (size_t i = 0; i < plan->count; i++) {
 			const struct plan_site *site = &plan->list[i];

@@ -342,6 +342,7 @@ static void print_other(struct page *page, const struct verdict *v)
 	page_place(page, &v->detector.site);
 	fputc('\n', page->out);
 	page_source(page, &v->detector.site);
+	print_candidates(page, v);
 	print_stack(page, "Crashed", &v->detector);
 }
 

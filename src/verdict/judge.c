@@ -104,6 +104,10 @@ static void find_map(struct judge *j)
 		j->call.map.source = ARGUMENT_RECORDED;
 		j->call.has_map = true;
 	}
+	if (judge_broken_off(j, &j->call.map.value)) {
+		j->call.map.source = ARGUMENT_RECORDED;
+		j->call.has_map = true;
+	}
 	find_owner(j);
 	if (!j->call.has_type && j->owner.type) {
 		/* what holds the map tells what it is */
@@ -279,7 +283,9 @@ static enum status fill_detector(struct judge *j, struct error *err)
 		[ARGUMENT_STACK] = "from the caller's frame",
 		[ARGUMENT_MEMORY] = "from where the caller's code loads it",
 		[ARGUMENT_STALE] = "from a slot that may be stale",
-		[ARGUMENT_RECORDED] = "from the register that the failing check used",
+		[ARGUMENT_RECORDED] =
+			"from the register that the failing check, or the write that was "
+			"broken off, used",
 	};
 	if (v->check && access_evidence(a, err, "%s", v->check) != OK)
 		return FAILED;
@@ -449,7 +455,9 @@ static char *find_damage(struct judge *j)
 static enum status judge_broken(struct judge *j, char *what, struct error *err)
 {
 	struct verdict *v = j->verdict;
+	bool recorded;
 	v->what = what;
+	v->is_broken = true;
 	v->cause = CAUSE_OTHER;
 	if (lockflow_new(j->rt, &j->library, &j->locks, err) != OK)
 		return FAILED;
@@ -457,9 +465,15 @@ static enum status judge_broken(struct judge *j, char *what, struct error *err)
 		return fill_detector(j, err);
 	AUTO_FREE char *damage = find_damage(j);
 	bool damaged = damage || (v->message && strcmp(v->message, "bad map state") == 0);
-	if (begin_search(j, err) != OK || judge_searched(j, err) != OK)
+	if (begin_search(j, err) != OK || judge_died(j, damaged, &recorded, err) != OK ||
+	    (!recorded && judge_searched(j, err) != OK))
 		return FAILED;
-	bool in_map = j->suspects.count && j->suspects.list[0].level >= SUSPECT_IN_MAP;
+	if (v->is_panic && !recorded && v->grade == GRADE_PROVEN) {
+		/* between the fault and the end deferred functions ran, and may have let others in */
+		v->grade = v->other.grade = GRADE_LIKELY;
+	}
+	bool in_map = recorded ||
+		      (j->suspects.count && j->suspects.list[0].level >= SUSPECT_IN_MAP);
 	if (in_map || (damaged && v->grade != GRADE_UNKNOWN)) {
 		v->cause = CAUSE_RACE;
 	} else {
@@ -472,6 +486,8 @@ static enum status judge_broken(struct judge *j, char *what, struct error *err)
 	}
 	if (damage &&
 	    access_evidence(&v->detector, err, "the map's memory is damaged: %s", damage) != OK)
+		return FAILED;
+	if (!recorded && judge_recorded_candidates(j, 0, err) != OK)
 		return FAILED;
 	return verdict_compare_locks(v, err);
 }

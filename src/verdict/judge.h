@@ -32,6 +32,20 @@ struct judge {
 	struct verdict *verdict;
 };
 
+/* The other side, recorded[0], as the recorder's table has it, and those behind it as candidates. */
+enum status judge_fill_recorded(struct judge *j, enum grade grade, struct error *err);
+/* Those of recorded from a number on as candidates. */
+enum status judge_recorded_candidates(struct judge *j, size_t from, struct error *err);
+
+/* By the recorder's table, of a death that was no failed check: the map that the detector was writing then, by its
+ * own line. false where it was not, or the death is not one that the table tells of. */
+bool judge_broken_off(const struct judge *j, uint64_t *ret);
+/* What the table says of a line's write and such a death; the caller frees it. NULL: out of memory. */
+char *judge_death_text(const struct judge *j, const struct recorded *r);
+/* The other side of such a death, if the table has one: *ret_done says so. damaged: the map is not whole. Those whose
+ * writes were near, but are shown to be no side, are in recorded then, and not in the verdict. */
+enum status judge_died(struct judge *j, bool damaged, bool *ret_done, struct error *err);
+
 /* Reads the map at addr into the verdict; what cannot be read is noted. */
 void judge_take_map(struct judge *j, uint64_t type, uint64_t addr);
 

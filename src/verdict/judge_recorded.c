@@ -13,6 +13,10 @@ static enum status describe_recorded(struct judge *j, const struct recorded *r, 
 	struct access *a = &j->verdict->other;
 	unsigned long long map = j->recorded_map;
 	unsigned long long age = r->age;
+	if (j->options->records->header.died_at) {
+		AUTO_FREE char *text = judge_death_text(j, r);
+		return text ? access_evidence(a, err, "%s", text) : error_nomem(err);
+	}
 	if (r->how == RECORDED_IN_FLIGHT && age)
 		return access_evidence(a, err,
 				       "recorded: its write of the same map 0x%llx had begun %llu "
@@ -87,19 +91,24 @@ static enum status fill_recorded(struct judge *j, const struct recorded *r, enum
 	return status == OK ? describe_recorded(j, r, err) : FAILED;
 }
 
-/* The other ones that the recorder saw in the map. */
-static enum status fill_recorded_rest(struct judge *j, struct error *err)
+/* In words, why it is a candidate; the caller frees it. */
+static char *why_recorded(const struct judge *j, const struct recorded *r)
+{
+	if (j->options->records->header.died_at)
+		return judge_death_text(j, r);
+	return strdup(r->how == RECORDED_IN_FLIGHT
+			      ? "recorded: it was writing this map too as the check failed"
+		      : r->how == RECORDED_OVERLAPS
+			      ? "recorded: it wrote this map during the detector's write"
+			      : "recorded: it had just written this map");
+}
+
+enum status judge_recorded_candidates(struct judge *j, size_t from, struct error *err)
 {
 	struct verdict *v = j->verdict;
-	size_t cap = 0;
-	for (size_t i = 1; i < j->recorded_count; i++) {
+	size_t cap = v->candidate_count;
+	for (size_t i = from; i < j->recorded_count; i++) {
 		const struct recorded *r = &j->recorded[i];
-		const char *how =
-			r->how == RECORDED_IN_FLIGHT
-				? "recorded: it was writing this map too as the check failed"
-			: r->how == RECORDED_OVERLAPS
-				? "recorded: it wrote this map during the detector's write"
-				: "recorded: it had just written this map";
 		struct frames frames;
 		bool live;
 		if (recorded_frames(j->rt, j->options->records, r, &frames, &live, err) != OK)
@@ -107,7 +116,7 @@ static enum status fill_recorded_rest(struct judge *j, struct error *err)
 		struct candidate c = {.goroutine = r->record->goid,
 				      .site = frames_site(j->rt, &j->library, &frames),
 				      .rank = 1000 - (int)i,
-				      .why = strdup(how)};
+				      .why = why_recorded(j, r)};
 		frames_done(&frames);
 		if (!c.why || !ARRAY_PUSH(v->candidates, v->candidate_count, cap, c)) {
 			free(c.why);
@@ -115,6 +124,13 @@ static enum status fill_recorded_rest(struct judge *j, struct error *err)
 		}
 	}
 	return OK;
+}
+
+enum status judge_fill_recorded(struct judge *j, enum grade grade, struct error *err)
+{
+	return fill_recorded(j, &j->recorded[0], grade, err) == OK
+		       ? judge_recorded_candidates(j, 1, err)
+		       : FAILED;
 }
 
 enum status judge_recorded(struct judge *j, bool *ret_done, struct error *err)
@@ -152,7 +168,5 @@ enum status judge_recorded(struct judge *j, bool *ret_done, struct error *err)
 	bool proof = !ended || (best->how == RECORDED_ONLY && v->map.has_header);
 	v->grade = certain && proof ? GRADE_PROVEN : GRADE_LIKELY;
 	*ret_done = true;
-	if (fill_recorded(j, best, v->grade, err) != OK)
-		return FAILED;
-	return fill_recorded_rest(j, err);
+	return judge_fill_recorded(j, v->grade, err);
 }

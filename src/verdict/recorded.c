@@ -5,20 +5,6 @@
 
 #include "base/array.h"
 
-enum {
-	/* 5 to 10 us. From the check to the freeze it takes a tenth of that, or longer where a page of
-	 * code has to be brought in or another thread gets the processor: so this ranks, and proves
-	 * nothing. */
-	JUST_TICKS = 20000,
-	/* A processor reads the time before what stands earlier in the program is done: by as much as it has
-	 * under way at once, some hundred instructions. */
-	EARLY_TICKS = 512,
-};
-
-/* A flag that stays set after a write was broken off (a recovered fault in the middle of it) looks
- * in flight for ever: longer than 2^35 ticks, ten seconds, no write takes. */
-static const uint64_t STALE_TICKS = UINT64_C(1) << 35;
-
 static const struct record *own_record(const struct records *records)
 {
 	for (size_t i = 0; i < records->count; i++)
@@ -99,7 +85,7 @@ static struct writer only_writer(const struct records *records, const struct rec
 	uint64_t since = own ? own->clear : 0;
 	if (records->detector_since > since)
 		since = records->detector_since;
-	only.since = since > EARLY_TICKS ? since - EARLY_TICKS : 0;
+	only.since = since > RECORDED_EARLY_TICKS ? since - RECORDED_EARLY_TICKS : 0;
 	for (size_t i = 0; (r = record_at(records, i)); i++) {
 		bool is_line = i < records->count;
 		if (r->g == records->header.detector_g)
@@ -128,11 +114,11 @@ static bool judge_record(const struct records *records, const struct record *own
 	if (times && record->set < h->frozen_at)
 		ret->age = h->frozen_at - record->set;
 	if (record->state == RECORD_IN_FLIGHT)
-		return ret->age < STALE_TICKS;
+		return ret->age < RECORDED_STALE_TICKS;
 	if (record->state != RECORD_DONE || !times)
 		return false;
 	if (record->clear >= h->frozen_at)
-		return ret->age < STALE_TICKS;
+		return ret->age < RECORDED_STALE_TICKS;
 	ret->age = h->frozen_at - record->clear;
 	if (own && own->state == RECORD_IN_FLIGHT && own->map == record->map &&
 	    record->clear >= own->set) {
@@ -142,11 +128,11 @@ static bool judge_record(const struct records *records, const struct record *own
 	bool alone = record->g == only->g && record->goid == only->goid &&
 		     record->clear >= only->since;
 	if (alone && own && own->state == RECORD_IN_FLIGHT)
-		ret->how = record->clear + EARLY_TICKS >= own->set ? RECORDED_FOUND
-								   : RECORDED_JUST_ENDED;
+		ret->how = record->clear + RECORDED_EARLY_TICKS >= own->set ? RECORDED_FOUND
+									    : RECORDED_JUST_ENDED;
 	else
 		ret->how = alone ? RECORDED_ONLY : RECORDED_JUST_ENDED;
-	return ret->how != RECORDED_JUST_ENDED || ret->age < JUST_TICKS;
+	return ret->how != RECORDED_JUST_ENDED || ret->age < RECORDED_JUST_TICKS;
 }
 
 static int best_first(const void *a, const void *b)
@@ -185,10 +171,13 @@ size_t recorded_find(struct runtime *rt, const struct records *records,
 	size_t count = 0;
 	if (!records->header.frozen)
 		return 0;
+	bool died = records->header.died_at;
+	const struct record *broken_off = recorded_broken_off(records);
 	const struct record *record;
 	for (size_t i = 0; (record = record_at(records, i)) && count < RECORDED_MAX; i++) {
 		if (record->map != map || record->g == records->header.detector_g ||
-		    !judge_record(records, own, &only, record, &ret[count]))
+		    !(died ? recorded_judge_death(records, broken_off, record, &ret[count])
+			   : judge_record(records, own, &only, record, &ret[count])))
 			continue;
 		ret[count].goroutine = writer_of(rt, goroutines, record);
 		if (ret[count].goroutine.status != GOROUTINE_DEAD || record->state == RECORD_DONE)

@@ -132,6 +132,7 @@ struct verdict {
 	enum grade grade;
 	char *message; /* what Go printed after "fatal error: " or "panic: "; NULL unknown */
 	bool is_panic; /* message was printed after "panic: " */
+	bool is_broken; /* a map's own code broke or gave up: no check of its flag failed */
 	char *what; /* in words, of what was not a map's check: the kind of crash, and where */
 	char *advice; /* what would tell more next time; NULL none */
 	char *check; /* which of the runtime's checks failed, in words; NULL unknown */

@@ -10,8 +10,8 @@
 
 int main(int argc, char **argv)
 {
-	static const char *const kinds[] = {"set",   "clear", "checked", "branch",
-					    "fatal", "entry", "gogo"};
+	static const char *const kinds[] = {"set",   "clear", "checked", "branch", "fatal",
+					    "entry", "gogo",  "fault",	 "panic",  "throw"};
 	struct notes notes = NOTES_INIT;
 	struct target_options how = {0};
 	AUTO_TARGET struct target *target = NULL;
