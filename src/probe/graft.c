@@ -185,6 +185,7 @@ enum status graft_write(struct runtime *rt, struct executable *file,
 	struct stubs_options how = {
 		.line_bits = options->line_bits ? options->line_bits : RECORD_LINE_BITS,
 		.times = !options->no_times,
+		.callers = true,
 	};
 	struct records_header header = {
 		.line_bits = how.line_bits,

@@ -65,7 +65,7 @@ static enum status call(struct process *process, uint64_t insn, const char *name
 static enum status map_at(struct process *process, uint64_t insn, uint64_t addr, uint64_t size,
 			  int prot, int flags, int fd, struct error *err)
 {
-	uint64_t got;
+	uint64_t got = 0;
 	const uint64_t args[6] = {
 		addr, size, (uint64_t)prot, (uint64_t)flags, (uint64_t)(int64_t)fd, 0};
 	if (call(process, insn, "mmap", SYS_mmap, args, &got, err) != OK)
@@ -94,6 +94,7 @@ static enum status place_stubs(struct process *process, uint64_t insn, const str
 	struct stubs_options how = {.bias = laid->bias,
 				    .line_bits = options->line_bits,
 				    .times = options->times,
+				    .callers = options->times,
 				    .holds = options->holds,
 				    .hold_types = options->hold_types,
 				    .ordered = options->ordered,

@@ -366,7 +366,8 @@ static void emit_set(struct builder *b, const struct plan_site *site, struct stu
 	uint64_t turned = emit_here(e);
 	emit_seed(b, line, map, AMD64_RDX);
 	emit_store32_imm(e, line, LINE(site), (uint32_t)(site->addr - b->plan->text));
-	emit_callers(b, line);
+	if (b->how->callers)
+		emit_callers(b, line);
 	stub_begin_time(b, line);
 	emit_store32_imm(e, line, LINE(state), RECORD_IN_FLIGHT);
 	size_t done = emit_jump(e);

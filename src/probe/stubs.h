@@ -33,6 +33,9 @@ struct stubs_options {
 	uint64_t table; /* where the table will lie */
 	unsigned line_bits;
 	bool times, holds;
+	/* Keep the callers of writes. Who needs none are those who keep no times either, and look at the stacks
+	 * while the table is frozen: only writes in flight say something then. */
+	bool callers;
 	bool hold_types; /* hold only on maps of header.hold_types */
 	/* No time stamp is earlier than what the program waited for before it, and lines tell maps apart that
 	 * follow each other at one address (RECORDS_SEEDS). */

@@ -227,15 +227,23 @@ enum status recorded_frames(struct runtime *rt, const struct records *records,
 	    frames_collect(&walk, rt, &recorded->goroutine, FRAMES_REPORT_MAX, &live, NULL) != OK)
 		frames_done(&live);
 	stack_walk_done(&walk);
-	for (; k < count && !has_tail; k += !has_tail)
-		has_tail = find_tail(&live, record->callers, count, k, &tail);
 	struct function fn;
 	uint64_t site = record_site(records, record);
+	bool is_known = pclntab_find(rt->pclntab, site, &fn);
+	bool is_held = record->state == RECORD_IN_FLIGHT && records->header.freeze == FREEZE_HELD;
+	for (; k < count && !has_tail; k += !has_tail)
+		has_tail = find_tail(&live, record->callers, count, k, &tail);
+	/* Callers are not always kept (struct stubs_options): a goroutine that stands still in its one map write
+	 * has them on its stack. */
+	for (size_t i = 1; !count && is_held && is_known && i < live.count && !has_tail; i++) {
+		tail = i;
+		has_tail = live.list[i - 1].has_function &&
+			   live.list[i - 1].function.entry == fn.entry;
+	}
 	/* Still in that very call: nobody has let it go on, and the frame below the first caller is the
 	 * map function's own. */
-	bool is_inside = record->state == RECORD_IN_FLIGHT &&
-			 records->header.freeze == FREEZE_HELD && has_tail && k == 0 && tail > 0 &&
-			 pclntab_find(rt->pclntab, site, &fn) && live.list[tail - 1].has_function &&
+	bool is_inside = is_held && has_tail && k == 0 && tail > 0 && is_known &&
+			 live.list[tail - 1].has_function &&
 			 live.list[tail - 1].function.entry == fn.entry;
 	if (is_inside) {
 		*ret = live;

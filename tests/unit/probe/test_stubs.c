@@ -96,6 +96,7 @@ static void set_up_with(struct fixture *f, bool times, bool holds, bool map_in_r
 				    .table = STUBS + STUBS_SIZE_MAX,
 				    .line_bits = BITS,
 				    .times = times,
+				    .callers = true,
 				    .holds = holds};
 	assert_int_equal(stubs_build(&f->plan, &how, &f->stubs, NULL), OK);
 	memcpy(f->stubs_memory, f->stubs.bytes, f->stubs.size);
