@@ -77,11 +77,14 @@ enum status process_read(struct process *process, uint64_t addr, void *buf, size
 /* Stops other than the step's own that are looked past: each is a signal to be sent again. */
 enum { STEP_STOPS_MAX = 1000 };
 
-/* Keeps a signal for when the process runs on. The one that PTRACE_DETACH hands on comes first; it
+/* Keeps a signal for when the process runs on; a fault comes again by itself. (It comes here although it is held
+ * back: Linux kernel/signal.c, dequeue_synchronous_signal, with the trap of a step.) The one that PTRACE_DETACH hands on comes first; it
  * is sent anew when there is one already. */
 static enum status keep_signal(struct process *p, pid_t tid, int signo, struct error *err)
 {
 	struct late_signal late = {tid, signo};
+	if (process_is_fault(tid, signo))
+		return OK;
 	return ARRAY_PUSH(p->late, p->late_count, p->late_cap, late) ? OK : error_nomem(err);
 }
 

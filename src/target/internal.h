@@ -61,4 +61,7 @@ struct process {
 /* A field of /proc/PID/status as text behind its tab; false where it is missing. */
 bool process_status_field(pid_t pid, const char *name, char *ret, size_t size);
 
+/* Whether the signal that a traced thread has stopped for is a fault of the instruction that it stands at. */
+bool process_is_fault(pid_t tid, int signo);
+
 #endif

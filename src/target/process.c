@@ -154,6 +154,21 @@ static enum status seize_new(struct process *p, bool *ret_new, struct error *err
 }
 
 /*
+ * Of a fault the instruction is executed again, and faults again, when the thread goes on without the signal. Sent
+ * later, or handed on after the thread was made to do something else, it would be a signal that somebody sent
+ * (Linux kernel/signal.c, ptrace_signal), and Go dies of such a one. Those that the kernel makes have a
+ * positive code; that of memory that broke elsewhere is no fault of an instruction.
+ */
+bool process_is_fault(pid_t tid, int signo)
+{
+	siginfo_t info = {0};
+	if (signo != SIGSEGV && signo != SIGBUS && signo != SIGFPE && signo != SIGILL)
+		return false;
+	return ptrace(PTRACE_GETSIGINFO, tid, NULL, &info) == 0 && info.si_signo == signo &&
+	       info.si_code > 0 && !(signo == SIGBUS && info.si_code == BUS_MCEERR_AO);
+}
+
+/*
  * Takes note of tid's stop, if it has one to tell. Only stops are waited for, never exits: when the
  * process is a child of ours, how it ended is for someone else to ask.
  */
@@ -166,7 +181,7 @@ static void look_stopped(struct tracee *tracee)
 		tracee->stopped = true;
 		/* Stopped by a signal on its way: PTRACE_DETACH hands it on. An event stop has its
 		 * number above the signal's. */
-		if (info.si_status >> 8 == 0)
+		if (info.si_status >> 8 == 0 && !process_is_fault(tracee->tid, info.si_status))
 			tracee->signal = info.si_status;
 	} else {
 		tracee->gone = process_has_exited(tracee->tid);

@@ -1,7 +1,8 @@
 // Uses maps of many kinds correctly, and checks what they hold, for as long as it is let live: what a recorder that is
 // laid in and taken off meanwhile must not disturb. SIGTERM ends it: "ok" and the number of rounds, and status 0.
 //
-// Maps are locked, handed over by channel, or a sync.Map; goroutines come and go; stacks grow; a CPU profile is taken.
+// Maps are locked, handed over by channel, or a sync.Map; goroutines come and go; stacks grow; faults are recovered; a CPU
+// profile is taken.
 package main
 
 import (
@@ -74,6 +75,12 @@ func deep(level int, m map[int]int) int {
 	return deep(level-1, m) + 1
 }
 
+// faults reads what p points to, and tells whether that cannot be.
+func faults(p *point) (did bool) {
+	defer func() { did = recover() != nil }()
+	return p.x != p.y && p.x == p.y
+}
+
 func main() {
 	var rounds, stop int64
 	var mu sync.Mutex
@@ -126,6 +133,11 @@ func main() {
 		grown := make(map[int]int)
 		check(deep(500, grown) == 500 && len(grown) == 501, "deep")
 		runtime.GC()
+	})
+	worker(10, func(n int) {
+		for i := 0; i < 20; i++ {
+			check(faults(nil), "a fault that is recovered")
+		}
 	})
 	var profile bytes.Buffer
 	check(pprof.StartCPUProfile(&profile) == nil, "profile")
