@@ -45,7 +45,8 @@ bool recorded_judge_death(const struct records *records, const struct record *ow
 	/* a beginning may have been later than it says */
 	if (record->set + RECORDED_EARLY_TICKS > died) {
 		ret->age = record->set > died ? record->set - died : died - record->set;
-		return ret->age < RECORDED_NEAR_TICKS;
+		return ret->age < (record->state == RECORD_IN_FLIGHT ? RECORDED_STALE_TICKS
+								     : RECORDED_NEAR_TICKS);
 	}
 	if (end >= died) {
 		ret->how = RECORDED_IN_FLIGHT;

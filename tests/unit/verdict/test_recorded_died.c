@@ -152,6 +152,13 @@ static void what_was_long_before_or_after_says_nothing(void **state)
 	f.lines[0].state = f.lines[1].state = RECORD_DONE;
 	f.lines[1].clear = DIED_AT;
 	assert_int_equal(how(&f, &age), -1);
+	assert_int_equal(
+		how_of(DIED_AT + RECORDED_NEAR_TICKS, DIED_AT + RECORDED_STALE_TICKS, true, &age),
+		-1);
+	/* who is in flight is there */
+	set_up(&f);
+	f.lines[1].set = DIED_AT + (uint64_t)RECORDED_NEAR_TICKS;
+	assert_int_equal(how(&f, &age), RECORDED_JUST_AFTER);
 }
 
 static void without_times_nothing_is_shown_to_overlap(void **state)
