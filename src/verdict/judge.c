@@ -283,9 +283,7 @@ static enum status fill_detector(struct judge *j, struct error *err)
 		[ARGUMENT_STACK] = "from the caller's frame",
 		[ARGUMENT_MEMORY] = "from where the caller's code loads it",
 		[ARGUMENT_STALE] = "from a slot that may be stale",
-		[ARGUMENT_RECORDED] =
-			"from the register that the failing check, or the write that was "
-			"broken off, used",
+		[ARGUMENT_RECORDED] = "from the register that the check or the write used",
 	};
 	if (v->check && access_evidence(a, err, "%s", v->check) != OK)
 		return FAILED;
