@@ -19,7 +19,7 @@
 
 /* Distances from the end of the program's image at which a place is tried: beyond where its brk heap
  * usually grows, and such that all of it is within the 2 GB of a jump. */
-enum { PLACE_FIRST = 1 << 30, PLACE_STEP = 64 << 20, PLACE_TRIES = 12, ALIGN = 2 << 20 };
+enum { PLACE_FIRST = 1 << 30, PLACE_STEP = 96 << 20, PLACE_TRIES = 8, ALIGN = 2 << 20 };
 
 /* The address of a syscall instruction in the program's own code. */
 static enum status find_syscall(struct process *process, const struct plan *plan, uint64_t bias,
@@ -305,6 +305,25 @@ static bool stack_has(struct process *process, uint64_t sp, const uint64_t *addr
 	return false;
 }
 
+/* The place in a stub for the instruction that starts inside the patch's bytes: that of the same one there. The rest of the
+ * stub is as if the write had begun before the recorder came. */
+static bool place_in_stub(const struct laid *laid, const struct patch *patch, uint64_t *ret)
+{
+	struct stubs_index index;
+	memcpy(&index, laid->stubs.bytes, sizeof(index));
+	for (uint32_t i = 0; i < index.count; i++) {
+		struct stub_info info;
+		memcpy(&info, laid->stubs.bytes + sizeof(index) + i * sizeof(info), sizeof(info));
+		uint64_t within = patch->interior - patch->addr;
+		if (info.site + laid->stubs_addr != patch->addr ||
+		    within >= info.moved_end - info.moved)
+			continue;
+		*ret = laid->stubs_addr + info.moved + within;
+		return true;
+	}
+	return false;
+}
+
 enum status lay_is_clear(struct process *process, const struct laid *laid, bool *ret,
 			 struct error *err)
 {
@@ -312,13 +331,18 @@ enum status lay_is_clear(struct process *process, const struct laid *laid, bool 
 	enum { THREADS_MAX = 4096 };
 	size_t n = laid->stubs.patch_count, count = 0;
 	AUTO_FREE uint64_t *addrs = calloc(n, sizeof(*addrs));
+	AUTO_FREE uint64_t(*moves)[2] = calloc(n, sizeof(*moves));
 	AUTO_FREE uint64_t(*places)[2] = calloc(THREADS_MAX, sizeof(*places));
-	if (!addrs || !places)
+	if (!addrs || !moves || !places)
 		return error_nomem(err);
-	for (size_t i = 0; i < n; i++)
-		if (laid->stubs.patches[i].interior)
-			addrs[count++] = laid->stubs.patches[i].interior;
-	if (process_step_out(process, addrs, count, err) != OK)
+	for (size_t i = 0; i < n; i++) {
+		const struct patch *patch = &laid->stubs.patches[i];
+		if (patch->interior && !place_in_stub(laid, patch, &moves[count][1]))
+			return error_at(err, ERROR_UNSUPPORTED, patch->addr, "no stub for a patch");
+		if (patch->interior)
+			addrs[count] = moves[count][0] = patch->interior, count++;
+	}
+	if (process_redirect(process, moves, count, err) != OK)
 		return FAILED;
 	size_t threads = process_places(process, places, THREADS_MAX);
 	bool clear = threads <= THREADS_MAX;

@@ -49,7 +49,7 @@ enum status lay_on(struct process *process, const struct laid *laid, struct erro
 enum status lay_off(struct process *process, const struct laid *laid, struct error *err);
 
 /* Whether no thread stands, and no signal handler will return, inside bytes that are to change; threads
- * that just stand there are stepped on first. FAILED for other reasons. */
+ * that just stand there go on in the stub, by the same instruction. FAILED for other reasons. */
 enum status lay_is_clear(struct process *process, const struct laid *laid, bool *ret,
 			 struct error *err);
 

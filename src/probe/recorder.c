@@ -361,11 +361,11 @@ enum status recorder_adopt(pid_t pid, const struct recorder_options *options, st
 }
 
 /* A signal handler that is about to return into bytes that change is waited for by letting the
- * process run for a moment. */
-enum { ATTACH_TRIES = 50, ATTACH_PAUSE_NS = 2000000 };
+ * process run for a moment; and for some time so is a thread that sleeps. */
+enum { ATTACH_TRIES = 50, ATTACH_SLEEPER_TRIES = 25, ATTACH_PAUSE_NS = 2000000 };
 
-/* One attempt at a running process; *ret_done says whether the jumps could be written. */
-static enum status try_attach(struct recorder *rec, uint64_t bias, struct notes *notes,
+/* One attempt at a running process, of which number tries went before; *ret_done says whether the jumps could be written. */
+static enum status try_attach(struct recorder *rec, uint64_t bias, int tries, struct notes *notes,
 			      bool *ret_done, struct error *err)
 {
 	__attribute__((cleanup(cleanup_process))) struct process *process = NULL;
@@ -375,6 +375,9 @@ static enum status try_attach(struct recorder *rec, uint64_t bias, struct notes 
 	if (process_open(rec->pid, scratch, notes, &process, err) != OK)
 		return FAILED;
 	struct lay_options how = lay_how(rec);
+	*ret_done = false;
+	if (!rec->laid.table && tries < ATTACH_SLEEPER_TRIES && !process_has_sleeper(process))
+		return OK;
 	if (!rec->laid.table && (lay_is_allowed(process, &how, false, err) != OK ||
 				 lay_into(rec, process, bias, err) != OK))
 		return FAILED;
@@ -416,7 +419,7 @@ static enum status record_running(struct recorder *rec, struct notes *notes, uin
 		int64_t start = clock_us();
 		if (i > 0)
 			nanosleep(&(struct timespec){.tv_nsec = ATTACH_PAUSE_NS}, NULL);
-		if (try_attach(rec, bias, notes, &done, err) != OK)
+		if (try_attach(rec, bias, i, notes, &done, err) != OK)
 			return FAILED;
 		pause = (uint64_t)(clock_us() - start);
 	}

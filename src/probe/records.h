@@ -37,7 +37,7 @@ enum {
 	/* Lines that are looked at from a goroutine's own one on when that is taken by another. */
 	RECORD_PROBES = 32,
 	RECORD_LINE_BITS_MIN = 4,
-	RECORD_LINE_BITS_MAX = 20, /* 256 MB; a program with that many goroutines is a rare one */
+	RECORD_LINE_BITS_MAX = 18, /* 300 MB; a program with that many goroutines is a rare one */
 	RECORD_LINE_BITS = 16,
 	/* Places for what a line was before, 1 << this many: a goroutine may go through several maps before
 	 * the table is frozen. */
