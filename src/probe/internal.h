@@ -43,6 +43,14 @@ void stub_find_line(struct builder *b, unsigned line, uint64_t lines);
 size_t stub_take_line(struct builder *b, unsigned line, uint64_t found);
 /* Stores who and where: map (neither rax nor rdx), goroutine, site, callers; rax and rdx are lost. */
 void stub_describe(struct builder *b, const struct plan_site *site, unsigned line, unsigned map);
+/* The same of the callers only (rax and rdx are lost), and where lines have seeds, of the map's: temp is lost. */
+void stub_callers(struct builder *b, unsigned line);
+void stub_seed(struct builder *b, unsigned line, unsigned map, unsigned temp);
+/* The line becomes one of another map or another goroutine than it was: what it says of a write that is over goes to the
+ * place of before of that map. map and goid are the registers that have what it is to be; the latter is lost, and loaded
+ * again. */
+void stub_turn_line(struct builder *b, const struct plan_site *site, unsigned line, unsigned map,
+		    unsigned goid);
 /* Stores the time of a beginning, where times are kept; rax and rdx are lost. */
 void stub_begin_time(struct builder *b, unsigned line);
 /* Waits while the word at an address has a value, for at most some seconds from now; registers that a

@@ -6,258 +6,9 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-#include "base/array.h"
-#include "base/bytes.h"
 #include "base/cleanup.h"
 #include "insn/insn.h"
 #include "probe/internal.h"
-
-unsigned stub_map_register(struct builder *b, const struct plan_site *site)
-{
-	if (site->map_reg != AMD64_RAX && site->map_reg != AMD64_RDX)
-		return site->map_reg;
-	emit_load(&b->e, AMD64_RAX, AMD64_RSP, site->map_reg == AMD64_RAX ? 8 : 0);
-	return AMD64_RAX;
-}
-
-void stub_find_line(struct builder *b, unsigned line, uint64_t lines)
-{
-	struct emit *e = &b->e;
-	emit_imul32(e, AMD64_RAX, AMD64_R14, RECORD_HASH_FACTOR);
-	emit_shr32(e, AMD64_RAX, 32 - b->how->line_bits);
-	static_assert(sizeof(struct record) == 1 << 7, "lines are shifted into place");
-	emit_shl(e, AMD64_RAX, 7);
-	emit_lea_at(e, line, b->how->table + lines);
-	emit_add(e, line, AMD64_RAX);
-}
-
-void stub_begin_time(struct builder *b, unsigned line)
-{
-	if (!b->how->times)
-		return;
-	/* else it might be read before what the program waited for has come */
-	if (b->how->ordered)
-		emit_lfence(&b->e);
-	emit_rdtsc(&b->e);
-	emit_store(&b->e, line, LINE(set), AMD64_RAX);
-}
-
-/*
- * The return addresses up the frame pointers. rbp is the map function's; each saved one above is
- * followed only when it lies between the stack pointer and the end of the goroutine's stack, since C
- * code that called back into Go may have left anything in it.
- */
-static void emit_callers(struct builder *b, unsigned line)
-{
-	struct emit *e = &b->e;
-	size_t stops[2 * RECORD_CALLERS];
-	/* the last one's place is the seed's */
-	const unsigned count = b->how->ordered ? RECORD_CALLERS - 1 : RECORD_CALLERS;
-	int32_t stack_hi = b->plan->stack_offset + 8;
-	emit_move(e, AMD64_RAX, AMD64_RBP);
-	for (unsigned i = 0; i < count; i++) {
-		if (i > 0) {
-			emit_load(e, AMD64_RAX, AMD64_RAX, 0);
-			emit_cmp_reg(e, AMD64_RAX, AMD64_RSP);
-			stops[2 * i] = emit_branch(e, EMIT_NOT_ABOVE);
-			emit_lea(e, AMD64_RDX, AMD64_RAX, 8);
-			emit_cmp_load(e, AMD64_RDX, AMD64_R14, stack_hi);
-			stops[2 * i + 1] = emit_branch(e, EMIT_NOT_BELOW);
-		}
-		emit_load(e, AMD64_RDX, AMD64_RAX, 8);
-		emit_store(e, line, LINE(callers) + 8 * (int32_t)i, AMD64_RDX);
-	}
-	size_t all = emit_jump(e);
-	size_t ends[RECORD_CALLERS];
-	for (unsigned i = 1; i < count; i++) {
-		emit_land(e, stops[2 * i]);
-		emit_land(e, stops[2 * i + 1]);
-		emit_store_imm(e, line, LINE(callers) + 8 * (int32_t)i, 0);
-		ends[i] = emit_jump(e);
-	}
-	for (unsigned i = 1; i < count; i++)
-		emit_land(e, ends[i]);
-	emit_land(e, all);
-}
-
-/* ordered: stores the part of the map's header that has its seed, go1.19 to 1.23 runtime/map.go type hmap,
- * hash0, and go1.24 on internal/runtime/maps/map.go type Map, seed. */
-static void emit_seed(struct builder *b, unsigned line, unsigned map, unsigned temp)
-{
-	if (!b->how->ordered)
-		return;
-	emit_load(&b->e, temp, map, 8);
-	emit_store(&b->e, line, LINE(callers) + 8 * (RECORD_CALLERS - 1), temp);
-}
-
-void stub_describe(struct builder *b, const struct plan_site *site, unsigned line, unsigned map)
-{
-	struct emit *e = &b->e;
-	emit_store(e, line, LINE(g), AMD64_R14);
-	emit_store(e, line, LINE(map), map);
-	emit_seed(b, line, map, AMD64_RAX);
-	emit_load(e, AMD64_RAX, AMD64_R14, b->plan->goid_offset);
-	emit_store(e, line, LINE(goid), AMD64_RAX);
-	emit_store32_imm(e, line, LINE(site), (uint32_t)(site->addr - b->plan->text));
-	emit_callers(b, line);
-}
-
-size_t stub_take_line(struct builder *b, unsigned line, uint64_t found)
-{
-	struct emit *e = &b->e;
-	emit_move_imm32(e, AMD64_RDX, RECORD_PROBES);
-	uint64_t again = emit_here(e);
-	emit_cmp_mem(e, line, LINE(g), AMD64_R14);
-	emit_branch_back(e, EMIT_EQUAL, found);
-	emit_cmp_mem_imm(e, line, LINE(g), 0);
-	size_t taken = emit_branch(e, EMIT_NOT_EQUAL);
-	emit_zero(e, AMD64_RAX);
-	emit_lock_cmpxchg(e, line, LINE(g), AMD64_R14);
-	emit_branch_back(e, EMIT_EQUAL, found);
-	emit_land(e, taken);
-	emit_add_imm(e, line, sizeof(struct record));
-	emit_dec32(e, AMD64_RDX);
-	emit_branch_back(e, EMIT_NOT_EQUAL, again);
-	emit_lock_inc32_at(e, HEADER(lost));
-	return emit_jump(e);
-}
-
-/* Whether the map is of one of the types in the header: returns the jump for one that is not. Nothing has
- * been changed but what is on the stack. */
-static size_t emit_check_type(struct builder *b, const struct plan_site *site)
-{
-	struct emit *e = &b->e;
-	size_t found[RECORD_HOLD_TYPES];
-	unsigned type = site->map_reg == AMD64_RAX ? AMD64_RCX : AMD64_RAX;
-	if (site->type_place == PLAN_TYPE_REG)
-		emit_move(e, type, site->type_reg);
-	else
-		emit_load(e, type, AMD64_RBP, site->type_slot);
-	for (size_t i = 0; i < RECORD_HOLD_TYPES; i++) {
-		emit_cmp_load_at(e, type, HEADER(hold_types[i]));
-		found[i] = emit_branch(e, EMIT_EQUAL);
-	}
-	size_t none = emit_jump(e);
-	for (size_t i = 0; i < RECORD_HOLD_TYPES; i++)
-		emit_land(e, found[i]);
-	return none;
-}
-
-/* Sleeps as the holder, then writes from when on the next one may: into hold_next, and into the time
- * stamp at rdi, which is hold_next or one of first_next. */
-static void emit_keep(struct builder *b, const struct plan_site *site)
-{
-	struct emit *e = &b->e;
-	emit_lock_inc32_at(e, HEADER(holds));
-	emit_push(e, AMD64_RDI);
-	if (b->how->meets) {
-		emit_push(e, AMD64_RSI);
-		stub_show_held(b, site);
-	}
-	stub_sleep(b);
-	if (b->how->meets) {
-		emit_pop(e, AMD64_RSI);
-		stub_hide_held(b);
-	}
-	emit_pop(e, AMD64_RDI);
-	emit_rdtsc(e);
-	/* hold_next last: rdi may point to it */
-	emit_load_at(e, AMD64_RDX, HEADER(first_rest));
-	emit_add(e, AMD64_RDX, AMD64_RAX);
-	emit_store(e, AMD64_RDI, 0, AMD64_RDX);
-	emit_load_at(e, AMD64_RDX, HEADER(hold_rest));
-	emit_add(e, AMD64_RAX, AMD64_RDX);
-	emit_store_at(e, HEADER(hold_next), AMD64_RAX);
-	emit_store32_imm_at(e, HEADER(holder), 0);
-}
-
-/*
- * rdi = address of the time stamp from which on the writer of a map without a last writer may be held.
- * Returns the jump for a writer that is not to be held at all: the main goroutine is locked to its
- * thread for as long as packages are initialized, when nobody is there to race with, and many maps are
- * made (go1.19 to 1.27 runtime/proc.go, main). What it may use up later is its own share, since it is
- * what comes after it that races.
- */
-static size_t emit_first_time(struct builder *b)
-{
-	struct emit *e = &b->e;
-	emit_lea_at(e, AMD64_RDI, HEADER(first_next[1]));
-	emit_cmp_mem_imm(e, AMD64_R14, b->plan->goid_offset, 1);
-	size_t other = emit_branch(e, EMIT_NOT_EQUAL);
-	emit_lea_at(e, AMD64_RDI, HEADER(first_next[0]));
-	emit_cmp_mem_imm(e, AMD64_R14, b->plan->lockedm_offset, 0);
-	size_t locked = emit_branch(e, EMIT_NOT_EQUAL);
-	emit_land(e, other);
-	return locked;
-}
-
-/*
- * Behind the instructions that set the flag: keeps the goroutine there for a while with the flag set,
- * so that another one that comes to the same map runs into Go's own check. Only where another
- * goroutine wrote this map last, or more seldom where nobody is known to have; one at a time, and with
- * pauses in between.
- */
-void stub_hold(struct builder *b, const struct plan_site *site)
-{
-	static const uint8_t saved[] = {AMD64_RAX, AMD64_RCX, AMD64_RDX, AMD64_RSI,
-					AMD64_RDI, AMD64_R10, AMD64_R11};
-	struct emit *e = &b->e;
-	size_t out[10], n = 0;
-	uint64_t last = b->how->table + records_last_offset(b->how->line_bits);
-	for (size_t i = 0; i < sizeof(saved); i++)
-		emit_push(e, saved[i]);
-	emit_cmp32_at_imm(e, HEADER(hold_on), 0);
-	out[n++] = emit_branch(e, EMIT_EQUAL);
-	if (b->how->hold_types)
-		out[n++] = emit_check_type(b, site);
-	emit_move(e, AMD64_RSI, site->map_reg);
-	/* a flag that stays set for that long without a line would be taken for a stray one */
-	emit_cmp32_at_imm(e, HEADER(frozen), 0);
-	out[n++] = emit_branch(e, EMIT_NOT_EQUAL);
-	emit_cmp_at_imm(e, HEADER(hold_map), 0);
-	size_t any = emit_branch(e, EMIT_EQUAL);
-	emit_cmp_load_at(e, AMD64_RSI, HEADER(hold_map));
-	out[n++] = emit_branch(e, EMIT_NOT_EQUAL);
-	emit_land(e, any);
-	emit_imul32(e, AMD64_RDI, AMD64_RSI, RECORD_HASH_FACTOR);
-	emit_shr32(e, AMD64_RDI, 32 - RECORD_LAST_BITS);
-	static_assert(sizeof(struct record_last) == 1 << 4, "entries are shifted into place");
-	emit_shl(e, AMD64_RDI, 4);
-	emit_lea_at(e, AMD64_RDX, last);
-	emit_add(e, AMD64_RDI, AMD64_RDX);
-	emit_cmp_mem(e, AMD64_RDI, offsetof(struct record_last, map), AMD64_RSI);
-	size_t fresh = emit_branch(e, EMIT_NOT_EQUAL);
-	emit_cmp_mem(e, AMD64_RDI, offsetof(struct record_last, g), AMD64_R14);
-	out[n++] = emit_branch(e, EMIT_EQUAL);
-	emit_store(e, AMD64_RDI, offsetof(struct record_last, g), AMD64_R14);
-	emit_lea_at(e, AMD64_RDI, HEADER(hold_next));
-	size_t handed_over = emit_jump(e);
-	emit_land(e, fresh);
-	emit_store(e, AMD64_RDI, offsetof(struct record_last, map), AMD64_RSI);
-	emit_store(e, AMD64_RDI, offsetof(struct record_last, g), AMD64_R14);
-	out[n++] = emit_first_time(b);
-	emit_land(e, handed_over);
-	emit_rdtsc(e);
-	emit_cmp_load(e, AMD64_RAX, AMD64_RDI, 0);
-	out[n++] = emit_branch(e, EMIT_BELOW);
-	emit_cmp_load_at(e, AMD64_RAX, HEADER(hold_next));
-	out[n++] = emit_branch(e, EMIT_BELOW);
-	emit_cmp_load_at(e, AMD64_RAX, HEADER(hold_until));
-	out[n++] = emit_branch(e, EMIT_NOT_BELOW);
-	emit_zero(e, AMD64_RAX);
-	emit_move_imm32(e, AMD64_RCX, 1);
-	emit_lock_cmpxchg32_at(e, HEADER(holder), AMD64_RCX);
-	out[n++] = emit_branch(e, EMIT_NOT_EQUAL);
-	emit_keep(b, site);
-	for (size_t i = 0; i < n; i++)
-		emit_land(e, out[i]);
-	assert(n <= sizeof(out) / sizeof(out[0]));
-	for (size_t i = sizeof(saved); i-- > 0;)
-		emit_pop(e, saved[i]);
-	/* and, xor and test leave the same flags for the same result: Intel SDM volume 1, A.1 */
-	if (site->kind == PLAN_SET)
-		emit_test32(e, site->temp_reg);
-}
 
 /* Stands still while somebody reads a frozen table; and before, until the detector that froze it has said
  * so: another one would end the process meanwhile. */
@@ -276,47 +27,6 @@ static void emit_moved(struct builder *b, const struct plan_site *site, struct s
 	info->moved = (uint32_t)b->e.len;
 	emit_bytes(&b->e, site->original, site->end - site->addr);
 	info->moved_end = (uint32_t)b->e.len;
-}
-
-/*
- * The line becomes one of another map or another goroutine than it was: what it says of a write that is over goes to the
- * place of before of that map. map and goid are the registers that have what it is to be; the latter is lost, and loaded
- * again.
- */
-static void emit_turn_line(struct builder *b, const struct plan_site *site, unsigned line,
-			   unsigned map, unsigned goid)
-{
-	enum { WORD = sizeof(uint64_t), SITE_WORD = offsetof(struct record, site) };
-	static_assert(SITE_WORD % WORD == 0 &&
-			      offsetof(struct record, state) == SITE_WORD + WORD / 2,
-		      "site and state are one word");
-	struct emit *e = &b->e;
-	unsigned place = site->map_reg == AMD64_RDI ? AMD64_R8 : AMD64_RDI;
-	unsigned line_bits = b->how->line_bits;
-	int32_t there = (int32_t)(records_before_offset(line_bits) - records_lines_offset());
-	emit_cmp32_mem_imm(e, line, LINE(state), RECORD_DONE);
-	size_t broken_off = emit_branch(e, EMIT_NOT_EQUAL);
-	emit_push(e, place);
-	emit_load(e, goid, line, LINE(map));
-	emit_imul32(e, place, goid, RECORD_HASH_FACTOR);
-	emit_shr32(e, place, 32 - RECORD_BEFORE_BITS);
-	emit_imul32(e, place, place, (uint32_t)records_lines_size(line_bits));
-	emit_add(e, place, line);
-	emit_store32_imm(e, place, there + LINE(state), RECORD_TORN);
-	for (int32_t at = 0; at < (int32_t)sizeof(struct record); at += WORD) {
-		if (at == SITE_WORD)
-			continue;
-		emit_load(e, goid, line, at);
-		emit_store(e, place, there + at, goid);
-	}
-	emit_load(e, goid, line, SITE_WORD);
-	emit_store(e, place, there + SITE_WORD, goid);
-	emit_pop(e, place);
-	emit_land(e, broken_off);
-	emit_store32_imm(e, line, LINE(state), RECORD_TORN);
-	emit_load(e, goid, AMD64_R14, b->plan->goid_offset);
-	emit_store(e, line, LINE(map), map);
-	emit_store(e, line, LINE(goid), goid);
 }
 
 /* A set is an exclusive or. One that has left the flag clear found it set, though the check before had not: another write
@@ -364,10 +74,10 @@ static void emit_set(struct builder *b, const struct plan_site *site, struct stu
 	size_t other_goroutine = emit_branch(e, EMIT_NOT_EQUAL);
 	emit_store32_imm(e, line, LINE(state), RECORD_TORN);
 	uint64_t turned = emit_here(e);
-	emit_seed(b, line, map, AMD64_RDX);
+	stub_seed(b, line, map, AMD64_RDX);
 	emit_store32_imm(e, line, LINE(site), (uint32_t)(site->addr - b->plan->text));
 	if (b->how->callers)
-		emit_callers(b, line);
+		stub_callers(b, line);
 	stub_begin_time(b, line);
 	emit_store32_imm(e, line, LINE(state), RECORD_IN_FLIGHT);
 	size_t done = emit_jump(e);
@@ -375,7 +85,7 @@ static void emit_set(struct builder *b, const struct plan_site *site, struct stu
 	size_t lost = stub_take_line(b, line, found);
 	emit_land(e, other_map);
 	emit_land(e, other_goroutine);
-	emit_turn_line(b, site, line, map, AMD64_RDX);
+	stub_turn_line(b, site, line, map, AMD64_RDX);
 	emit_jump_to(e, turned);
 	emit_land(e, frozen);
 	emit_land(e, done);
