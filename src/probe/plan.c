@@ -402,6 +402,7 @@ enum status plan_make(struct runtime *rt, struct plan *ret, struct error *err)
 		/* runtime/map.go type hmap, hashWriting; internal/runtime/maps/map.go type Map */
 		.flag_offset = rt->swiss ? 34 : 8,
 		.flag_mask = rt->swiss ? 0xff : HMAP_WRITING,
+		.clears_by_xor = rt->swiss,
 	};
 	enum status status = OK;
 	for (size_t i = 0; i < codes.count && status == OK; i++)

@@ -116,6 +116,7 @@ struct plan {
 	uint64_t image_end; /* behind its last segment */
 	uint16_t goid_offset, stack_offset, lockedm_offset, panic_offset; /* in runtime.g */
 	uint8_t flag_offset, flag_mask; /* the flag, in a map's header */
+	bool clears_by_xor; /* as they set it */
 };
 
 /* Plans for the program that rt was opened on. ERROR_UNSUPPORTED, with the reason in one line, for what

@@ -19,6 +19,11 @@ static_assert(offsetof(struct records_header, first_next) == 320, "cache lines")
 static_assert(offsetof(struct records_header, held_map) == 448, "cache lines");
 static_assert(offsetof(struct records_header, held) == 512, "cache lines");
 static_assert(offsetof(struct records_header, found_g) == 768, "cache lines");
+static_assert(offsetof(struct records_header, found_at) ==
+			      offsetof(struct records_header, found_g) + 16 &&
+		      offsetof(struct records_header, left_at) ==
+			      offsetof(struct records_header, left_g) + 16,
+	      "machine code counts in these");
 
 enum { PAGE = 4096 };
 

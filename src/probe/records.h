@@ -152,7 +152,10 @@ struct records_header {
 		comer; /* who came to its map; clear is held.set, so that the two belong together */
 	/* Written by the last writer whose set found the flag set. 768 */
 	uint64_t found_g, found_map, found_at; /* who, of which map, when */
-	uint8_t pad8[40];
+	/* Written by the last writer whose clear, an exclusive or as Swiss maps have it, found the flag clear and left it
+	 * set: that of another write came between its exit check and that. */
+	uint64_t left_g, left_map, left_at;
+	uint8_t pad8[16];
 	/* Goroutines that faulted. 832 */
 	struct record_fault faults[1 << RECORD_FAULT_BITS];
 	/* Written with detector_g by who dies of something else than its failed check: a time at which it still

@@ -29,25 +29,26 @@ static void emit_moved(struct builder *b, const struct plan_site *site, struct s
 	info->moved_end = (uint32_t)b->e.len;
 }
 
-/* A set is an exclusive or. One that has left the flag clear found it set, though the check before had not: another write
- * began meanwhile, or one that began earlier has ended by now. */
-static void emit_found(struct builder *b, const struct plan_site *site)
+/* Where the exclusive or of a site, whose result is wrong unless right holds for its flag, has met the one of another
+ * write: writes who, which map and when to three words at where in the table. */
+static void emit_met(struct builder *b, const struct plan_site *site, enum emit_cond right,
+		     uint64_t where)
 {
 	struct emit *e = &b->e;
 	emit_test32_imm(e, site->temp_reg, b->plan->flag_mask);
-	size_t set = emit_branch(e, EMIT_NOT_EQUAL);
+	size_t ok = emit_branch(e, right);
 	emit_push(e, AMD64_RAX);
 	emit_push(e, AMD64_RDX);
 	emit_cmp32_at_imm(e, HEADER(frozen), 0);
 	size_t frozen = emit_branch(e, EMIT_NOT_EQUAL);
-	emit_store_at(e, HEADER(found_g), AMD64_R14);
-	emit_store_at(e, HEADER(found_map), stub_map_register(b, site));
+	emit_store_at(e, where, AMD64_R14);
+	emit_store_at(e, where + 8, stub_map_register(b, site));
 	emit_rdtsc(e);
-	emit_store_at(e, HEADER(found_at), AMD64_RAX);
+	emit_store_at(e, where + 16, AMD64_RAX);
 	emit_land(e, frozen);
 	emit_pop(e, AMD64_RDX);
 	emit_pop(e, AMD64_RAX);
-	emit_land(e, set);
+	emit_land(e, ok);
 	/* as the exclusive or left the flags: Intel SDM volume 1, A.1 */
 	emit_test32(e, site->temp_reg);
 }
@@ -95,7 +96,7 @@ static void emit_set(struct builder *b, const struct plan_site *site, struct stu
 	emit_pop(e, line);
 	emit_moved(b, site, info);
 	if (b->how->times)
-		emit_found(b, site);
+		emit_met(b, site, EMIT_NOT_EQUAL, HEADER(found_g));
 	if (b->how->holds && !b->how->meets)
 		stub_hold(b, site);
 }
@@ -111,6 +112,9 @@ static void emit_clear(struct builder *b, const struct plan_site *site, struct s
 	struct emit *e = &b->e;
 	unsigned line = stub_register(site);
 	emit_moved(b, site, info);
+	/* bucket maps clear by an and */
+	if (b->how->times && b->plan->clears_by_xor)
+		emit_met(b, site, EMIT_EQUAL, HEADER(left_g));
 	emit_push(e, line);
 	emit_push(e, AMD64_RAX);
 	emit_push(e, AMD64_RDX);

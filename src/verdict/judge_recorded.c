@@ -43,6 +43,14 @@ static enum status describe_recorded(struct judge *j, const struct recorded *r, 
 				       "that map then; its "
 				       "write ended %llu ticks before the check failed",
 				       map, age);
+	if (r->how == RECORDED_LEFT)
+		return access_evidence(a, err,
+				       "recorded: its write of the same map 0x%llx overlapped with "
+				       "the detector's last "
+				       "one, %llu ticks before the failed check was seen: each "
+				       "cleared the flag, and "
+				       "the second time that set it again",
+				       map, age);
 	if (r->how == RECORDED_ONLY)
 		return access_evidence(
 			a, err,
@@ -163,7 +171,11 @@ enum status judge_recorded(struct judge *j, bool *ret_done, struct error *err)
 		j->recorded_count = 0;
 		return access_evidence(&v->detector, err,
 				       "recorded: no other write of this map was in flight as the "
-				       "check failed, and its flag is set still: a stray write?");
+				       "check failed, and "
+				       "its flag is set still: %s",
+				       records->header.left_map == j->recorded_map
+					       ? "two writes that overlapped before have left it so"
+					       : "a stray write?");
 	}
 	bool proof = !ended || (best->how == RECORDED_ONLY && v->map.has_header);
 	v->grade = certain && proof ? GRADE_PROVEN : GRADE_LIKELY;

@@ -102,6 +102,27 @@ static struct writer only_writer(const struct records *records, const struct rec
 	return only;
 }
 
+/* Whether the two writes of one map overlapped, and one of them found the flag clear as it cleared it. */
+static bool left_set(const struct records_header *h, const struct record *a, const struct record *b)
+{
+	const struct record *who = h->left_g == a->g ? a : b;
+	return h->left_g == who->g && h->left_map == a->map && b->map == a->map &&
+	       a->state == RECORD_DONE && b->state == RECORD_DONE && h->left_at >= who->set &&
+	       h->left_at <= who->clear && a->set <= b->clear && b->set <= a->clear;
+}
+
+/* Whether that is so for a write of the detector's. */
+static bool left_with_detector(const struct records *records, const struct record *record)
+{
+	const struct records_header *h = &records->header;
+	const struct record *own;
+	for (size_t i = 0; (own = record_at(records, i)); i++)
+		if (own->g == h->detector_g && own->goid == h->detector_goid &&
+		    left_set(h, own, record))
+			return true;
+	return false;
+}
+
 /* How a line of another goroutine on the same map stands to the freeze. */
 static bool judge_record(const struct records *records, const struct record *own,
 			 const struct writer *only, const struct record *record,
@@ -130,6 +151,8 @@ static bool judge_record(const struct records *records, const struct record *own
 	if (alone && own && own->state == RECORD_IN_FLIGHT)
 		ret->how = record->clear + RECORDED_EARLY_TICKS >= own->set ? RECORDED_FOUND
 									    : RECORDED_JUST_ENDED;
+	else if (left_with_detector(records, record))
+		ret->how = RECORDED_LEFT;
 	else
 		ret->how = alone ? RECORDED_ONLY : RECORDED_JUST_ENDED;
 	return ret->how != RECORDED_JUST_ENDED || ret->age < RECORDED_JUST_TICKS;

@@ -6,8 +6,9 @@
  * same map was in flight at that time overlaps with it, whatever locks the two may hold: that is
  * proven. A write that had ended by then overlaps if the detector's own write is known to have begun
  * before that, or to have found the flag set where nobody else can have set it; else if nobody else can have set the
- * flag that the check saw, and the flag is clear by now: one that is set while nobody writes was set by no map write. One that ended just before is
- * likely to be what the check saw, but others may have come and gone since.
+ * flag that the check saw, and the flag is clear by now: one that is set while nobody writes was set by no map write,
+ * or by two that cleared it at one time, which are known then. One that ended just before is likely to be what the
+ * check saw, but others may have come and gone since.
  *
  * Who dies of a fault in a map's code, or because that gave up, was still in its map function at header.died_at, with
  * the locks that it held there. The table froze later, when deferred functions had run. Another's write that was in
@@ -30,6 +31,8 @@ enum recorded_how {
 	RECORDED_IN_FLIGHT, /* between set and clear as the table froze */
 	RECORDED_OVERLAPS, /* it ended after the detector's own write had begun */
 	RECORDED_FOUND, /* it was ending as the detector's own write found the flag set: no other write can have set it */
+	/* it and the detector's last write of this map cleared the flag at one time, so that it is set now */
+	RECORDED_LEFT,
 	RECORDED_ONLY, /* it has ended, but nobody else wrote this map in the time in which the check saw its flag */
 	RECORDED_JUST_ENDED, /* it ended just before the freeze; of a death, before that */
 	RECORDED_JUST_AFTER, /* of a death: it began just after that */

@@ -113,16 +113,20 @@ ends_well() { # the program that start started finds its maps in order
 }
 
 @test "--map TYPE holds the writers of such maps only" {
-  local type
+  local type try
   for version in 1.19 1.27; do
     "$SOURCE_DIR/tools/build-program" $version "$SOURCE_DIR/tests/live/kinds" normal "$DIR/$version" >/dev/null
     for type in 'map[int]int' 'map[int32]int' 'map[string]int' 'map[*int]int' 'map[main.point]int' \
       'map[int]bool' 'map[int32]bool' 'map[string]bool' 'map[main.point]bool' 'map[int]string'; do
-      rm -f "$DIR/report"
-      "$MAPCRASH" run --hold 50 --map "$type" --json --output "$DIR/report" -- "$DIR/$version/kinds" >/dev/null 2>&1 ||
-        [ $? -eq 2 ]
-      run python3 -c 'import json, sys; r = json.load(open(sys.argv[1])); print(r["grade"], r["map"]["type"])' "$DIR/report"
-      echo "$version $type: $output"
+      # Where threads wait for a processor, writers of another type may meet by themselves.
+      for try in 1 2 3; do
+        rm -f "$DIR/report"
+        "$MAPCRASH" run --hold 50 --map "$type" --json --output "$DIR/report" -- "$DIR/$version/kinds" >/dev/null 2>&1 ||
+          [ $? -eq 2 ]
+        run python3 -c 'import json, sys; r = json.load(open(sys.argv[1])); print(r["grade"], r["map"]["type"])' "$DIR/report"
+        echo "$version $type: $output"
+        [ "$output" != "proven $type" ] || break
+      done
       [ "$output" = "proven $type" ]
     done
   done

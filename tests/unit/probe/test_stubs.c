@@ -293,6 +293,34 @@ static void a_set_that_finds_the_flag_set_says_so(void **state)
 	}
 }
 
+static void a_clear_that_finds_the_flag_clear_says_so(void **state)
+{
+	(void)state;
+	struct fixture f;
+	/* the function that sets stands in for one that clears by an exclusive or */
+	set_up(&f, true, false);
+	struct stubs_options how = {
+		.addr = STUBS, .table = STUBS + STUBS_SIZE_MAX, .line_bits = BITS, .times = true};
+	memcpy(f.code + (f.sites[0].addr - CODE), set_run, sizeof(set_run));
+	memcpy(f.code + (f.sites[1].addr - CODE), clear_run, sizeof(clear_run));
+	f.sites[0].kind = PLAN_CLEAR;
+	f.plan.clears_by_xor = true;
+	stubs_done(&f.stubs);
+	assert_int_equal(stubs_build(&f.plan, &how, &f.stubs, NULL), OK);
+	memcpy(f.stubs_memory, f.stubs.bytes, f.stubs.size);
+	lay_patches(&f.stubs);
+	f.map[MAP_FLAG] = 7;
+	assert_int_equal(call_set(&f, f.g) & 0xff, 3);
+	assert_int_equal(f.table->left_g, 0);
+	uint64_t before = records_now();
+	assert_int_equal(call_set(&f, f.g) & 0xff, 7);
+	assert_int_equal(f.table->left_g, (uint64_t)(uintptr_t)f.g);
+	assert_int_equal(f.table->left_map, (uint64_t)(uintptr_t)f.map);
+	assert_true(f.table->left_at > before && f.table->left_at < records_now());
+	assert_int_equal(f.table->found_g, 0);
+	tear_down(&f);
+}
+
 static void a_full_table_counts_what_it_loses_and_sets_the_flag_all_the_same(void **state)
 {
 	(void)state;
@@ -572,6 +600,7 @@ int main(void)
 		cmocka_unit_test(
 			another_goroutine_with_the_same_g_leaves_the_write_of_the_one_before),
 		cmocka_unit_test(a_set_that_finds_the_flag_set_says_so),
+		cmocka_unit_test(a_clear_that_finds_the_flag_clear_says_so),
 		cmocka_unit_test(a_full_table_counts_what_it_loses_and_sets_the_flag_all_the_same),
 		cmocka_unit_test(nothing_is_written_once_the_table_is_frozen),
 		cmocka_unit_test(a_clear_without_a_set_leaves_no_line),

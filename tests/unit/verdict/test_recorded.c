@@ -300,6 +300,38 @@ static void a_flag_that_the_detectors_set_found_was_that_of_a_write_just_ending(
 	assert_int_equal(how_found(&f, 999001, 999010), RECORDED_OVERLAPS);
 }
 
+/* The detector failed its entry check, after a write of MAP from 990000 to 990200; goroutine 7 wrote it from set to clear, and
+ * one of them found the flag clear as it cleared it. */
+static enum recorded_how how_left(struct fixture *f, uint64_t set, uint64_t clear, uint64_t left_g,
+				  uint64_t left_at)
+{
+	set_up(f);
+	f->lines[0].state = RECORD_DONE;
+	f->lines[0].set = 990000;
+	f->lines[0].clear = 990200;
+	f->lines[1].set = set;
+	ends_at(f, clear);
+	f->records.header.left_g = left_g;
+	f->records.header.left_map = MAP;
+	f->records.header.left_at = left_at;
+	assert_int_equal(find(f), 1);
+	return f->found[0].how;
+}
+
+static void two_writes_that_cleared_the_flag_at_one_time_raced(void **state)
+{
+	(void)state;
+	struct fixture f;
+	assert_int_equal(how_left(&f, 990100, 990210, 0x1000, 990190), RECORDED_LEFT);
+	assert_int_equal(how_left(&f, 989900, 990190, 0x7000, 990180), RECORDED_LEFT);
+	/* one after the other */
+	assert_int_equal(how_left(&f, 990300, 990400, 0x1000, 990190), RECORDED_ONLY);
+	/* in another write */
+	assert_int_equal(how_left(&f, 990100, 990210, 0x1000, 980000), RECORDED_ONLY);
+	/* of somebody else */
+	assert_int_equal(how_left(&f, 990100, 990210, 0x3000, 990190), RECORDED_ONLY);
+}
+
 static void another_map_and_a_table_that_is_not_frozen_say_nothing(void **state)
 {
 	(void)state;
@@ -329,6 +361,7 @@ int main(void)
 			what_was_over_when_the_detector_got_its_thread_did_not_set_the_flag),
 		cmocka_unit_test(
 			a_flag_that_the_detectors_set_found_was_that_of_a_write_just_ending),
+		cmocka_unit_test(two_writes_that_cleared_the_flag_at_one_time_raced),
 		cmocka_unit_test(another_map_and_a_table_that_is_not_frozen_say_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
