@@ -1,60 +1,13 @@
 /*
  * Which lines of a recorder's table say something about a crash.
  */
-#include "verdict/recorded.h"
+#include "unit/verdict/frozen_table.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "target/memory.h"
-
-enum { MAP = 0xc000010000, FROZEN_AT = 1000000 };
-
-/* A table as it was frozen: line 0 is the detector's, whose write of MAP is in flight since 900,000; line 1 is that of
- * goroutine 7 at g 0x7000. No memory can be read. */
-struct fixture {
-	struct target target;
-	struct runtime rt;
-	struct record lines[2];
-	struct records records;
-	struct goroutine live[2];
-	struct goroutines goroutines;
-	struct recorded found[RECORDED_MAX];
-};
+enum { FROZEN_AT = 1000000 };
 
 static void set_up(struct fixture *f)
 {
-	memset(f, 0, sizeof(*f));
-	f->target.memory = memory_new();
-	assert_non_null(f->target.memory);
-	f->rt.target = &f->target;
-	f->records.header.frozen = 1;
-	f->records.header.flags = RECORDS_TIMES;
-	f->records.header.frozen_at = FROZEN_AT;
-	f->records.header.detector_g = 0x1000;
-	f->records.header.detector_goid = 1;
-	f->lines[0] = (struct record){
-		.g = 0x1000, .goid = 1, .map = MAP, .set = 900000, .state = RECORD_IN_FLIGHT};
-	f->lines[1] = (struct record){
-		.g = 0x7000, .goid = 7, .map = MAP, .set = 800000, .state = RECORD_IN_FLIGHT};
-	f->records.list = f->lines;
-	f->records.count = 2;
-	f->live[0] = (struct goroutine){.g = 0x1000, .id = 1, .status = GOROUTINE_RUNNING};
-	f->live[1] = (struct goroutine){.g = 0x7000, .id = 7, .status = GOROUTINE_RUNNING};
-	f->goroutines.list = f->live;
-	f->goroutines.count = 2;
-}
-
-static size_t find(struct fixture *f)
-{
-	size_t count = recorded_find(&f->rt, &f->records, &f->goroutines, MAP, f->found);
-	memory_free(f->target.memory);
-	return count;
+	set_up_frozen(f, FROZEN_AT, 900000, 800000);
 }
 
 static void ends_at(struct fixture *f, uint64_t clear)

@@ -1,69 +1,24 @@
 /*
  * Which lines of a recorder's table say something about a death of a fault, and what.
  */
-#include "verdict/recorded.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "target/memory.h"
+#include "unit/verdict/frozen_table.h"
 
 /* How much earlier than a beginning the time may be that its line has. */
 enum { EARLY = RECORDED_EARLY_TICKS };
 
-enum {
-	MAP = 0xc000010000,
-	DIED_AT = 500000000,
-	OWN_SET = DIED_AT - 100000,
-	FROZEN_AT = DIED_AT + 500
-};
+enum { DIED_AT = 500000000, OWN_SET = DIED_AT - 100000, FROZEN_AT = DIED_AT + 500 };
 
-/* Goroutine 1 died at DIED_AT while its write of MAP was in flight since OWN_SET; line 1 is that of goroutine 7, whose
- * write of MAP was in flight before that. No memory can be read. */
-struct fixture {
-	struct target target;
-	struct runtime rt;
-	struct record lines[2];
-	struct records records;
-	struct goroutine live[2];
-	struct goroutines goroutines;
-	struct recorded found[RECORDED_MAX];
-};
-
+/* Goroutine 1 died at DIED_AT in its write; that of goroutine 7 was in flight before. */
 static void set_up(struct fixture *f)
 {
-	memset(f, 0, sizeof(*f));
-	f->target.memory = memory_new();
-	assert_non_null(f->target.memory);
-	f->rt.target = &f->target;
-	f->records.header.frozen = 1;
-	f->records.header.flags = RECORDS_TIMES;
-	f->records.header.frozen_at = FROZEN_AT;
+	set_up_frozen(f, FROZEN_AT, OWN_SET, OWN_SET - 10);
 	f->records.header.died_at = DIED_AT;
-	f->records.header.detector_g = 0x1000;
-	f->records.header.detector_goid = 1;
-	f->lines[0] = (struct record){
-		.g = 0x1000, .goid = 1, .map = MAP, .set = OWN_SET, .state = RECORD_IN_FLIGHT};
-	f->lines[1] = (struct record){
-		.g = 0x7000, .goid = 7, .map = MAP, .set = OWN_SET - 10, .state = RECORD_IN_FLIGHT};
-	f->records.list = f->lines;
-	f->records.count = 2;
-	f->live[0] = (struct goroutine){.g = 0x1000, .id = 1, .status = GOROUTINE_RUNNING};
-	f->live[1] = (struct goroutine){.g = 0x7000, .id = 7, .status = GOROUTINE_RUNNING};
-	f->goroutines.list = f->live;
-	f->goroutines.count = 2;
 }
 
 /* How goroutine 7's write stands to the death; -1: not at all. */
 static int how(struct fixture *f, uint64_t *ret_age)
 {
-	size_t count = recorded_find(&f->rt, &f->records, &f->goroutines, MAP, f->found);
-	memory_free(f->target.memory);
+	size_t count = find(f);
 	assert_true(count <= 1);
 	*ret_age = f->found[0].age;
 	return count ? (int)f->found[0].how : -1;
