@@ -36,6 +36,16 @@ struct builder {
 	struct emit e;
 };
 
+/* An array of the table, of 1 << bits entries of 1 << shift bytes each, in which addresses have their entries by
+ * RECORD_HASH_FACTOR. */
+struct stub_array {
+	uint64_t addr;
+	unsigned bits, shift;
+};
+
+/* entry = address of the entry of what is in the register key; temp is lost, and may be neither of both. */
+void stub_find_entry(struct builder *b, const struct stub_array *array, unsigned entry,
+		     unsigned key, unsigned temp);
 /* line = address of the goroutine's own line of those that begin at lines in the table; rax is lost. */
 void stub_find_line(struct builder *b, unsigned line, uint64_t lines);
 /* Looks on from line for the goroutine's own, and takes a free one; rax and rdx are lost. Returns the

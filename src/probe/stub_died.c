@@ -10,19 +10,12 @@
 
 #define FAULT(field) ((int32_t)offsetof(struct record_fault, field))
 
-/* Fibonacci hashing: 2^32 divided by the golden ratio. */
-static const uint32_t FAULT_FACTOR = 0x9e3779b1;
-
 /* rcx = the goroutine's entry; rax is lost. */
 static void emit_find_fault(struct builder *b)
 {
-	struct emit *e = &b->e;
-	emit_imul32(e, AMD64_RAX, AMD64_R14, FAULT_FACTOR);
-	emit_shr32(e, AMD64_RAX, 32 - RECORD_FAULT_BITS);
 	static_assert(sizeof(struct record_fault) == 1 << 5, "entries are shifted into place");
-	emit_shl(e, AMD64_RAX, 5);
-	emit_lea_at(e, AMD64_RCX, HEADER(faults));
-	emit_add(e, AMD64_RCX, AMD64_RAX);
+	const struct stub_array array = {HEADER(faults), RECORD_FAULT_BITS, 5};
+	stub_find_entry(b, &array, AMD64_RCX, AMD64_R14, AMD64_RAX);
 }
 
 void stub_fault(struct builder *b)

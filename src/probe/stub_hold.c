@@ -87,7 +87,6 @@ void stub_hold(struct builder *b, const struct plan_site *site)
 					AMD64_RDI, AMD64_R10, AMD64_R11};
 	struct emit *e = &b->e;
 	size_t out[10], n = 0;
-	uint64_t last = b->how->table + records_last_offset(b->how->line_bits);
 	for (size_t i = 0; i < sizeof(saved); i++)
 		emit_push(e, saved[i]);
 	emit_cmp32_at_imm(e, HEADER(hold_on), 0);
@@ -103,12 +102,10 @@ void stub_hold(struct builder *b, const struct plan_site *site)
 	emit_cmp_load_at(e, AMD64_RSI, HEADER(hold_map));
 	out[n++] = emit_branch(e, EMIT_NOT_EQUAL);
 	emit_land(e, any);
-	emit_imul32(e, AMD64_RDI, AMD64_RSI, RECORD_HASH_FACTOR);
-	emit_shr32(e, AMD64_RDI, 32 - RECORD_LAST_BITS);
 	static_assert(sizeof(struct record_last) == 1 << 4, "entries are shifted into place");
-	emit_shl(e, AMD64_RDI, 4);
-	emit_lea_at(e, AMD64_RDX, last);
-	emit_add(e, AMD64_RDI, AMD64_RDX);
+	const struct stub_array last = {b->how->table + records_last_offset(b->how->line_bits),
+					RECORD_LAST_BITS, 4};
+	stub_find_entry(b, &last, AMD64_RDI, AMD64_RSI, AMD64_RDX);
 	emit_cmp_mem(e, AMD64_RDI, offsetof(struct record_last, map), AMD64_RSI);
 	size_t fresh = emit_branch(e, EMIT_NOT_EQUAL);
 	emit_cmp_mem(e, AMD64_RDI, offsetof(struct record_last, g), AMD64_R14);

@@ -13,15 +13,22 @@ unsigned stub_map_register(struct builder *b, const struct plan_site *site)
 	return AMD64_RAX;
 }
 
-void stub_find_line(struct builder *b, unsigned line, uint64_t lines)
+void stub_find_entry(struct builder *b, const struct stub_array *array, unsigned entry,
+		     unsigned key, unsigned temp)
 {
 	struct emit *e = &b->e;
-	emit_imul32(e, AMD64_RAX, AMD64_R14, RECORD_HASH_FACTOR);
-	emit_shr32(e, AMD64_RAX, 32 - b->how->line_bits);
+	emit_imul32(e, temp, key, RECORD_HASH_FACTOR);
+	emit_shr32(e, temp, 32 - array->bits);
+	emit_shl(e, temp, array->shift);
+	emit_lea_at(e, entry, array->addr);
+	emit_add(e, entry, temp);
+}
+
+void stub_find_line(struct builder *b, unsigned line, uint64_t lines)
+{
 	static_assert(sizeof(struct record) == 1 << 7, "lines are shifted into place");
-	emit_shl(e, AMD64_RAX, 7);
-	emit_lea_at(e, line, b->how->table + lines);
-	emit_add(e, line, AMD64_RAX);
+	const struct stub_array array = {b->how->table + lines, b->how->line_bits, 7};
+	stub_find_entry(b, &array, line, AMD64_R14, AMD64_RAX);
 }
 
 void stub_begin_time(struct builder *b, unsigned line)

@@ -165,13 +165,11 @@ static void emit_gogo(struct builder *b, const struct plan_site *site, struct st
 	enum { BUF = AMD64_RCX, G = AMD64_RSI, PLACE = AMD64_RDI };
 	static_assert(sizeof(struct record_run) == 1 << 4, "entries are shifted into place");
 	static_assert(offsetof(struct record_run, since) == 8, "stored as a pair");
+	const struct stub_array runs = {b->how->table + records_runs_offset(b->how->line_bits),
+					RECORD_RUN_BITS, 4};
 	emit_load(e, BUF, AMD64_RSP, 8);
 	emit_load(e, G, BUF, PLAN_GOBUF_G);
-	emit_imul32(e, PLACE, G, RECORD_HASH_FACTOR);
-	emit_shr32(e, PLACE, 32 - RECORD_RUN_BITS);
-	emit_shl(e, PLACE, 4);
-	emit_lea_at(e, BUF, b->how->table + records_runs_offset(b->how->line_bits));
-	emit_add(e, PLACE, BUF);
+	stub_find_entry(b, &runs, PLACE, G, BUF);
 	emit_rdtsc(e);
 	/* at once: else two goroutines that share the entry could mix theirs */
 	emit_store_pair(e, PLACE, G, AMD64_RAX);
