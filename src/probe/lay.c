@@ -19,7 +19,7 @@
 
 /* Distances from the end of the program's image at which a place is tried: beyond where its brk heap
  * usually grows, and such that all of it is within the 2 GB of a jump. */
-enum { PLACE_FIRST = 1 << 30, PLACE_STEP = 96 << 20, PLACE_TRIES = 8, ALIGN = 2 << 20 };
+enum { PLACE_FIRST = 1 << 30, PLACE_STEP = 64 << 20, PLACE_TRIES = 12, ALIGN = 2 << 20 };
 
 /* The address of a syscall instruction in the program's own code. */
 static enum status find_syscall(struct process *process, const struct plan *plan, uint64_t bias,

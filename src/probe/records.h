@@ -37,11 +37,11 @@ enum {
 	/* Lines that are looked at from a goroutine's own one on when that is taken by another. */
 	RECORD_PROBES = 32,
 	RECORD_LINE_BITS_MIN = 4,
-	RECORD_LINE_BITS_MAX = 18, /* 300 MB; a program with that many goroutines is a rare one */
-	RECORD_LINE_BITS = 16,
+	RECORD_LINE_BITS_MAX = 18, /* 170 MB; a program with that many goroutines is a rare one */
+	RECORD_LINE_BITS = 15, /* 21 MB, all of which is in a core */
 	/* Places for what a line was before, 1 << this many: a goroutine may go through several maps before
 	 * the table is frozen. */
-	RECORD_BEFORE_BITS = 3,
+	RECORD_BEFORE_BITS = 2,
 	/* Types that holds can be narrowed to: one, and those that stand for it in a conversion
 	 * (http.Header, textproto.MIMEHeader) or in generic code. */
 	RECORD_HOLD_TYPES = 8,
