@@ -279,6 +279,13 @@ enum status recorded_frames(struct runtime *rt, const struct records *records,
 	for (size_t i = tail; i < live.count && ok && has_tail; i++) {
 		struct frame frame = live.list[i];
 		frame.regs = NULL;
+		if (frame.is_exact && i == tail) {
+			/* it has just come back: its own place is the return address */
+			frame.is_exact = false;
+			frame.lookup_pc = frame.pc - 1;
+			frame.has_function =
+				pclntab_find(rt->pclntab, frame.lookup_pc, &frame.function);
+		}
 		ok = ARRAY_PUSH(frames.list, frames.count, frames.cap, frame);
 	}
 	frames.cut = has_tail ? live.cut : count == RECORD_CALLERS;
