@@ -99,12 +99,9 @@ static void find_map(struct judge *j)
 	}
 	if (j->call.has_type)
 		v->map.type = type_name(j->rt, j->call.type.value);
-	if (j->options->records &&
-	    recorded_checked_map(j->options->records, j->crash.goroutine.g, &j->call.map.value)) {
-		j->call.map.source = ARGUMENT_RECORDED;
-		j->call.has_map = true;
-	}
-	if (judge_broken_off(j, &j->call.map.value)) {
+	if (judge_broken_off(j, &j->call.map.value) ||
+	    (j->options->records &&
+	     recorded_checked_map(j->options->records, j->crash.goroutine.g, &j->call.map.value))) {
 		j->call.map.source = ARGUMENT_RECORDED;
 		j->call.has_map = true;
 	}

@@ -38,19 +38,18 @@ static enum status describe_recorded(struct judge *j, const struct recorded *r, 
 	if (r->how == RECORDED_FOUND)
 		return access_evidence(a, err,
 				       "recorded: the detector's own write found the flag of map "
-				       "0x%llx set, which its "
-				       "check had seen clear, and only this goroutine was writing "
-				       "that map then; its "
-				       "write ended %llu ticks before the check failed",
+				       "0x%llx set, which its check had seen clear, and only this "
+				       "goroutine was writing that map then; its write ended %llu "
+				       "ticks before the check failed",
 				       map, age);
 	if (r->how == RECORDED_LEFT)
-		return access_evidence(a, err,
-				       "recorded: its write of the same map 0x%llx overlapped with "
-				       "the detector's last "
-				       "one, %llu ticks before the failed check was seen: each "
-				       "cleared the flag, and "
-				       "the second time that set it again",
-				       map, age);
+		return access_evidence(
+			a, err,
+			"recorded: its write of the same map 0x%llx overlapped with "
+			"the detector's last one, %llu ticks before the failed check "
+			"was seen: each cleared the flag, and the second time that "
+			"set it again",
+			map, age);
 	if (r->how == RECORDED_ONLY)
 		return access_evidence(
 			a, err,

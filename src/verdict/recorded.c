@@ -111,22 +111,23 @@ static bool left_set(const struct records_header *h, const struct record *a, con
 	       h->left_at <= who->clear && a->set <= b->clear && b->set <= a->clear;
 }
 
-/* Whether that is so for a write of the detector's. */
-static bool left_with_detector(const struct records *records, const struct record *record)
+/* The detector's last write of the map that is over: that of its line, else one of before. NULL: none is known. */
+static const struct record *last_write(const struct records *records, uint64_t map)
 {
 	const struct records_header *h = &records->header;
 	const struct record *own;
 	for (size_t i = 0; (own = record_at(records, i)); i++)
-		if (own->g == h->detector_g && own->goid == h->detector_goid &&
-		    left_set(h, own, record))
-			return true;
-	return false;
+		if (own->g == h->detector_g && own->goid == h->detector_goid && own->map == map &&
+		    own->state == RECORD_DONE)
+			return own;
+	return NULL;
 }
 
-/* How a line of another goroutine on the same map stands to the freeze. */
+/* How a line of another goroutine on the same map stands to the freeze; own is the detector's line, last its last write of
+ * that map. */
 static bool judge_record(const struct records *records, const struct record *own,
-			 const struct writer *only, const struct record *record,
-			 struct recorded *ret)
+			 const struct record *last, const struct writer *only,
+			 const struct record *record, struct recorded *ret)
 {
 	const struct records_header *h = &records->header;
 	bool times = h->flags & RECORDS_TIMES;
@@ -151,7 +152,7 @@ static bool judge_record(const struct records *records, const struct record *own
 	if (alone && own && own->state == RECORD_IN_FLIGHT)
 		ret->how = record->clear + RECORDED_EARLY_TICKS >= own->set ? RECORDED_FOUND
 									    : RECORDED_JUST_ENDED;
-	else if (left_with_detector(records, record))
+	else if (last && left_set(h, last, record))
 		ret->how = RECORDED_LEFT;
 	else
 		ret->how = alone ? RECORDED_ONLY : RECORDED_JUST_ENDED;
@@ -190,6 +191,7 @@ size_t recorded_find(struct runtime *rt, const struct records *records,
 		     struct recorded ret[RECORDED_MAX])
 {
 	const struct record *own = own_record(records);
+	const struct record *last = last_write(records, map);
 	struct writer only = only_writer(records, own, map);
 	size_t count = 0;
 	if (!records->header.frozen)
@@ -200,7 +202,7 @@ size_t recorded_find(struct runtime *rt, const struct records *records,
 	for (size_t i = 0; (record = record_at(records, i)) && count < RECORDED_MAX; i++) {
 		if (record->map != map || record->g == records->header.detector_g ||
 		    !(died ? recorded_judge_death(records, broken_off, record, &ret[count])
-			   : judge_record(records, own, &only, record, &ret[count])))
+			   : judge_record(records, own, last, &only, record, &ret[count])))
 			continue;
 		ret[count].goroutine = writer_of(rt, goroutines, record);
 		if (ret[count].goroutine.status != GOROUTINE_DEAD || record->state == RECORD_DONE)
