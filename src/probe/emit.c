@@ -182,10 +182,7 @@ void emit_test32(struct emit *e, unsigned reg)
 
 void emit_test32_imm(struct emit *e, unsigned reg, uint32_t mask)
 {
-	unsigned number = machine_number(reg);
-	emit_rex(e, false, 0, number);
-	emit_byte(e, 0xf7);
-	emit_byte(e, 0xc0 | (number & 7));
+	emit_regs(e, false, 0xf7, 0, machine_number(reg));
 	emit_u32(e, mask);
 }
 
@@ -333,10 +330,8 @@ void emit_fence(struct emit *e)
 /* movq xmm, reg */
 static void emit_move_to_xmm(struct emit *e, unsigned xmm, unsigned from)
 {
-	unsigned number = machine_number(from);
-	const uint8_t bytes[] = {0x66, (uint8_t)(0x48 | number >> 3), 0x0f, 0x6e,
-				 (uint8_t)(0xc0 | xmm << 3 | (number & 7))};
-	emit_bytes(e, bytes, sizeof(bytes));
+	emit_byte(e, 0x66);
+	emit_regs(e, true, 0x0f6e, xmm, machine_number(from));
 }
 
 void emit_store_pair(struct emit *e, unsigned base, unsigned first, unsigned second)

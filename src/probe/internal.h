@@ -15,6 +15,12 @@
 /* Where the type is that the function was given, as it stands at the site: fills in type_place. */
 void plan_find_type(struct runtime *rt, const struct map_code *code, struct plan_site *site);
 
+/* The sites by address. */
+void plan_sort(struct plan *plan);
+/* A site of the call instruction at addr of a function, from its PLAN_PATCH_SIZE bytes: all but its kind. false where they are
+ * none of call rel32. */
+bool plan_call(const uint8_t *bytes, uint64_t addr, const char *function, struct plan_site *ret);
+
 /* Adds the calls on the way of who dies of a fault. Where they are not as expected, none is added, and that is
  * noted: then such deaths are not seen. */
 enum status plan_add_deaths(struct runtime *rt, struct plan *plan, struct error *err);
@@ -72,7 +78,7 @@ void stub_sleep(struct builder *b);
 enum { STUB_SAVED = 8 };
 void stub_push_saved(struct emit *e);
 void stub_pop_saved(struct emit *e);
-/* Holds the writer where the options and the table say so. */
+/* Holds the writer where the options and the table say so; the flags are lost. */
 void stub_hold(struct builder *b, const struct plan_site *site);
 
 /* Before and behind the sleep of a holder, rsi = map: shows itself to who comes to the same map. All

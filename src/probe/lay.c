@@ -283,9 +283,10 @@ enum status lay_off(struct process *process, const struct laid *laid, struct err
 	return OK;
 }
 
-/* Whether the signal frames below a thread's stack hold one of the addresses: a handler that returns to
+/* Whether the signal frames below a thread's stack hold the first address of one of the moves: a handler that returns to
  * it would land inside a jump. A word that only looks like one is no harm: it is tried again. */
-static bool stack_has(struct process *process, uint64_t sp, const uint64_t *addrs, size_t count)
+static bool stack_has(struct process *process, uint64_t sp, const uint64_t (*moves)[2],
+		      size_t count)
 {
 	/* The signal stacks that Go makes are 32 KB: runtime/os_linux.go, mpreinit. */
 	enum { DEPTH = 32 << 10, PAGE = 4096 };
@@ -297,7 +298,7 @@ static bool stack_has(struct process *process, uint64_t sp, const uint64_t *addr
 			return false;
 		for (size_t i = 0; i < n / 8; i++)
 			for (size_t k = 0; k < count; k++)
-				if (words[i] == addrs[k])
+				if (words[i] == moves[k][0])
 					return true;
 		at += n;
 		done += n;
@@ -330,24 +331,24 @@ enum status lay_is_clear(struct process *process, const struct laid *laid, bool 
 	/* More threads than this are looked at in the next attempt, when they are fewer. */
 	enum { THREADS_MAX = 4096 };
 	size_t n = laid->stubs.patch_count, count = 0;
-	AUTO_FREE uint64_t *addrs = calloc(n, sizeof(*addrs));
 	AUTO_FREE uint64_t(*moves)[2] = calloc(n, sizeof(*moves));
 	AUTO_FREE uint64_t(*places)[2] = calloc(THREADS_MAX, sizeof(*places));
-	if (!addrs || !moves || !places)
+	if (!moves || !places)
 		return error_nomem(err);
 	for (size_t i = 0; i < n; i++) {
 		const struct patch *patch = &laid->stubs.patches[i];
-		if (patch->interior && !place_in_stub(laid, patch, &moves[count][1]))
+		if (!patch->interior)
+			continue;
+		moves[count][0] = patch->interior;
+		if (!place_in_stub(laid, patch, &moves[count++][1]))
 			return error_at(err, ERROR_UNSUPPORTED, patch->addr, "no stub for a patch");
-		if (patch->interior)
-			addrs[count] = moves[count][0] = patch->interior, count++;
 	}
 	if (process_redirect(process, moves, count, err) != OK)
 		return FAILED;
 	size_t threads = process_places(process, places, THREADS_MAX);
 	bool clear = threads <= THREADS_MAX;
 	for (size_t i = 0; i < threads && clear; i++)
-		clear = !stack_has(process, places[i][1], addrs, count);
+		clear = !stack_has(process, places[i][1], moves, count);
 	*ret = clear;
 	return OK;
 }

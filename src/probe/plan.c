@@ -123,26 +123,34 @@ static enum status plan_store(struct runtime *rt, const struct map_code *code,
 	return ARRAY_PUSH(plan->list, plan->count, plan->cap, site) ? OK : error_nomem(err);
 }
 
+bool plan_call(const uint8_t *bytes, uint64_t addr, const char *function, struct plan_site *ret)
+{
+	struct insn insn;
+	/* e8: call rel32 (Intel SDM volume 2, CALL) */
+	if (bytes[0] != 0xe8 ||
+	    !insn_decode_flow(ARCH_AMD64, bytes, PLAN_PATCH_SIZE, addr, &insn) || !insn.has_target)
+		return false;
+	*ret = (struct plan_site){
+		.addr = addr,
+		.end = addr + PLAN_PATCH_SIZE,
+		.map_reg = INSN_NO_REG,
+		.temp_reg = INSN_NO_REG,
+		.callee = insn.target,
+		.function = function,
+	};
+	memcpy(ret->original, bytes, PLAN_PATCH_SIZE);
+	return true;
+}
+
 static enum status plan_fatal(const struct map_code *code, const struct flag_site *flag,
 			      struct plan *plan, struct error *err)
 {
-	struct plan_site site = {
-		.kind = PLAN_FATAL,
-		.addr = flag->addr,
-		.end = flag->end,
-		.map_reg = INSN_NO_REG,
-		.temp_reg = INSN_NO_REG,
-		.function = code->function.name,
-	};
-	const uint8_t *bytes = code->bytes + (site.addr - code->function.entry);
-	struct insn insn;
-	/* e8: call rel32 (Intel SDM volume 2, CALL) */
-	if (site.end - site.addr != PLAN_PATCH_SIZE || bytes[0] != 0xe8 ||
-	    !insn_decode_flow(ARCH_AMD64, bytes, PLAN_PATCH_SIZE, site.addr, &insn) ||
-	    !insn.has_target)
+	struct plan_site site;
+	const uint8_t *bytes = code->bytes + (flag->addr - code->function.entry);
+	if (flag->end - flag->addr != PLAN_PATCH_SIZE ||
+	    !plan_call(bytes, flag->addr, code->function.name, &site))
 		return refuse(code, "fatal is called in another way", err);
-	site.callee = insn.target;
-	memcpy(site.original, bytes, PLAN_PATCH_SIZE);
+	site.kind = PLAN_FATAL;
 	return ARRAY_PUSH(plan->list, plan->count, plan->cap, site) ? OK : error_nomem(err);
 }
 
@@ -319,6 +327,11 @@ static int by_address(const void *a, const void *b)
 	return x->addr < y->addr ? -1 : x->addr > y->addr;
 }
 
+void plan_sort(struct plan *plan)
+{
+	qsort(plan->list, plan->count, sizeof(*plan->list), by_address);
+}
+
 /* A write path without a site would be one that we do not see: each function that must set the flag
  * has to be among those that do. */
 static enum status check_all_covered(struct runtime *rt, const struct plan *plan, struct error *err)
@@ -416,7 +429,7 @@ enum status plan_make(struct runtime *rt, struct plan *ret, struct error *err)
 		plan_done(&plan);
 		return FAILED;
 	}
-	qsort(plan.list, plan.count, sizeof(*plan.list), by_address);
+	plan_sort(&plan);
 	find_near(&plan);
 	*ret = plan;
 	return OK;
@@ -445,7 +458,7 @@ enum status plan_add_gogo(struct runtime *rt, struct plan *plan, struct error *e
 	memcpy(site.original, bytes, PLAN_PATCH_SIZE);
 	if (!ARRAY_PUSH(plan->list, plan->count, plan->cap, site))
 		return error_nomem(err);
-	qsort(plan->list, plan->count, sizeof(*plan->list), by_address);
+	plan_sort(plan);
 	return OK;
 }
 

@@ -45,19 +45,10 @@ static bool kind_of(const struct deaths *d, const char *name, uint64_t target, e
 static enum status add_call(struct deaths *d, const struct function *fn, const struct insn *insn,
 			    const uint8_t *bytes, struct error *err)
 {
-	struct plan_site site = {
-		.addr = insn->addr,
-		.end = insn->addr + insn->length,
-		.map_reg = INSN_NO_REG,
-		.temp_reg = INSN_NO_REG,
-		.callee = insn->target,
-		.function = fn->name,
-	};
-	/* e8: call rel32 (Intel SDM volume 2, CALL) */
-	if (insn->length != PLAN_PATCH_SIZE || bytes[0] != 0xe8 ||
-	    !kind_of(d, fn->name, insn->target, &site.kind))
+	struct plan_site site;
+	if (insn->length != PLAN_PATCH_SIZE || !plan_call(bytes, insn->addr, fn->name, &site) ||
+	    !kind_of(d, fn->name, site.callee, &site.kind))
 		return OK;
-	memcpy(site.original, bytes, PLAN_PATCH_SIZE);
 	d->faults += site.kind == PLAN_FAULT;
 	d->panics += site.kind == PLAN_PANIC;
 	d->throws += site.kind == PLAN_THROW && strcmp(fn->name, "runtime.sigpanic") == 0;

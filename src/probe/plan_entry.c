@@ -153,12 +153,6 @@ static enum status add_function(struct runtime *rt, const struct map_code *code,
 	return OK;
 }
 
-static int by_address(const void *a, const void *b)
-{
-	const struct plan_site *x = a, *y = b;
-	return x->addr < y->addr ? -1 : x->addr > y->addr;
-}
-
 enum status plan_add_entries(struct runtime *rt, bool reads, bool writes, struct plan *plan,
 			     struct error *err)
 {
@@ -170,6 +164,6 @@ enum status plan_add_entries(struct runtime *rt, bool reads, bool writes, struct
 		status = add_function(rt, &codes.list[i], reads, writes, plan, err);
 	map_codes_done(&codes);
 	if (status == OK)
-		qsort(plan->list, plan->count, sizeof(*plan->list), by_address);
+		plan_sort(plan);
 	return status;
 }

@@ -135,7 +135,4 @@ void stub_hold(struct builder *b, const struct plan_site *site)
 	assert(n <= sizeof(out) / sizeof(out[0]));
 	for (size_t i = sizeof(saved); i-- > 0;)
 		emit_pop(e, saved[i]);
-	/* and, xor and test leave the same flags for the same result: Intel SDM volume 1, A.1 */
-	if (site->kind == PLAN_SET)
-		emit_test32(e, site->temp_reg);
 }

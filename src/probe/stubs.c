@@ -30,7 +30,7 @@ static void emit_moved(struct builder *b, const struct plan_site *site, struct s
 }
 
 /* Where the exclusive or of a site, whose result is wrong unless right holds for its flag, has met the one of another
- * write: writes who, which map and when to three words at where in the table. */
+ * write: writes who, which map and when to three words at where in the table. The flags are lost. */
 static void emit_met(struct builder *b, const struct plan_site *site, enum emit_cond right,
 		     uint64_t where)
 {
@@ -49,8 +49,6 @@ static void emit_met(struct builder *b, const struct plan_site *site, enum emit_
 	emit_pop(e, AMD64_RDX);
 	emit_pop(e, AMD64_RAX);
 	emit_land(e, ok);
-	/* as the exclusive or left the flags: Intel SDM volume 1, A.1 */
-	emit_test32(e, site->temp_reg);
 }
 
 /* Writes the line, then sets the flag. */
@@ -95,10 +93,14 @@ static void emit_set(struct builder *b, const struct plan_site *site, struct stu
 	emit_pop(e, AMD64_RAX);
 	emit_pop(e, line);
 	emit_moved(b, site, info);
+	bool is_held = b->how->holds && !b->how->meets;
 	if (b->how->times)
 		emit_met(b, site, EMIT_NOT_EQUAL, HEADER(found_g));
-	if (b->how->holds && !b->how->meets)
+	if (is_held)
 		stub_hold(b, site);
+	/* and, xor and test leave the same flags for the same result: Intel SDM volume 1, A.1 */
+	if (b->how->times || is_held)
+		emit_test32(e, site->temp_reg);
 }
 
 /*
